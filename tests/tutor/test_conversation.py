@@ -1,0 +1,480 @@
+"""The conversation of a call, on a virtual clock: events in, commands out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.tutor.scenes import cafe
+from tutor.learning.timeline import Timeline
+from tutor.realtime import protocol
+from tutor.script.scene import Scene
+from tutor.talk import notes
+from tutor.talk.conversation import Conversation, Phase, Rules
+from tutor.talk.exchange import (
+    AnswerTool,
+    Aside,
+    Began,
+    Command,
+    Cut,
+    CutRole,
+    End,
+    Event,
+    Heard,
+    HungUp,
+    Key,
+    Listen,
+    ModelLost,
+    Playing,
+    Replay,
+    Respond,
+    Say,
+    SayCut,
+    SayHeard,
+    Seed,
+    SetSpeed,
+    Tick,
+)
+
+C = TypeVar("C", bound=Command)
+
+MINUTE = 60_000
+
+
+class Desk:
+    """A conversation and its clock. `commands` holds everything it said, in order."""
+
+    def __init__(self, scene: Scene | None = None, *, limit_ms: int = 15 * MINUTE) -> None:
+        self.scene = scene or cafe()
+        self.timeline = Timeline()
+        self.talk = Conversation(self.scene, Rules(limit_ms), self.timeline)
+        self.now_ms = 0
+        self.commands: list[Command] = []
+        self.items = 0
+        self.unheard: set[str] = set()
+
+    def give(self, event: Event) -> list[Command]:
+        """Gives an event; when the line is to be silenced, what was still to be heard comes back as cut."""
+        commands = self.talk.handle(event, self.now_ms)
+        if isinstance(event, SayHeard | SayCut):
+            self.unheard.discard(event.ref)
+        cut = sorted(self.unheard) if CutRole() in commands else []
+        self.unheard |= {command.ref for command in commands if isinstance(command, Say | Replay | Aside)}
+        self.commands += commands
+        for ref in cut:
+            commands = commands + self.give(SayCut(ref))
+        return commands
+
+    def wait(self, ms: int) -> list[Command]:
+        """Lets time pass, ticking whenever the conversation asks for it."""
+        end = self.now_ms + ms
+        said: list[Command] = []
+        while (due := self.talk.next_due_ms) is not None and due <= end:
+            self.now_ms = max(self.now_ms, due)
+            said += self.give(Tick())
+        self.now_ms = end
+        return said
+
+    def open(self) -> Desk:
+        """Plays the greeting to its end."""
+        self.give(Began())
+        self.hear(self.last(Say))
+        return self
+
+    def hear(self, command: Say | Replay | Aside) -> list[Command]:
+        return self.give(SayHeard(command.ref))
+
+    def last(self, kind: type[C]) -> C:
+        return next(command for command in reversed(self.commands) if isinstance(command, kind))
+
+    def all(self, kind: type[C]) -> list[C]:
+        return [command for command in self.commands if isinstance(command, kind)]
+
+    def learner(self, text: str | None = "hola", *, for_ms: int = 1000) -> str:
+        """One turn of the learner, transcribed at once; ``None``: the transcript stays out."""
+        self.items += 1
+        item = f"u{self.items}"
+        self.give(protocol.LearnerStarted(item, self.now_ms))
+        self.now_ms += for_ms
+        self.give(protocol.LearnerStopped(item, self.now_ms))
+        self.give(protocol.LearnerCommitted(item))
+        if text is not None:
+            self.give(protocol.LearnerSaid(item, text))
+        return item
+
+    def role(self, text: str = "¿Con leche?", *, for_ms: int = 1500) -> list[Command]:
+        """One turn of the role, heard whole."""
+        self.items += 1
+        item = f"r{self.items}"
+        self.give(Playing(item))
+        self.give(protocol.RoleSaid(item, text))
+        self.give(protocol.Responded("completed", None, None, "", spoke=True, cut=False))
+        self.now_ms += for_ms
+        return self.give(Heard(item, text))
+
+    def tool(self, name: str, arguments: str = "{}", call: str = "c1") -> list[Command]:
+        return self.give(protocol.ToolCalled(call, name, arguments))
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """A call in the café whose greeting was heard."""
+    return Desk().open()
+
+
+# --- opening
+
+
+def test_the_role_speaks_first_and_listening_begins_when_the_greeting_was_heard() -> None:
+    """Nobody's "hello?" can cut the greeting: voice detection comes on after it."""
+    desk = Desk()
+    assert desk.give(Began()) == [
+        Seed("role", desk.scene.greeting),
+        Say("greeting-1", desk.scene.greeting, "es"),
+    ]
+    assert not desk.talk.interruptible
+    assert desk.give(SayHeard("greeting-1")) == [Listen(True)]
+    assert desk.talk.interruptible
+
+
+def test_a_key_in_the_greeting_cuts_it_and_is_served() -> None:
+    """A returning caller need not hear the greeting out."""
+    desk = Desk()
+    desk.give(Began())
+    commands = desk.give(Key("1"))
+    assert commands[0] == CutRole()
+    assert isinstance(commands[1], Say)
+    assert commands[2:] == [Listen(True)]
+
+
+# --- keys
+
+
+def test_hints_climb_from_a_keyword_to_the_whole_phrase(desk: Desk) -> None:
+    """Key 1, again within 20 s, and again; then it starts anew for the goal that is still open."""
+    goal = desk.talk.goals.next
+    assert goal is not None
+    said = []
+    for pause in (5_000, 5_000, 30_000, 5_000):
+        commands = desk.give(Key("1"))
+        assert commands[0] == CutRole()
+        said.append(desk.last(Say).text)
+        desk.hear(desk.last(Say))
+        desk.now_ms += pause
+    desk.give(Key("1"))
+    said.append(desk.last(Say).text)
+    rungs = [0, 1, 2, 0, 1]
+    for text, rung in zip(said, rungs, strict=True):
+        assert desk.scene.hint(goal.id, rung) in text
+    assert [entry.data["rung"] for entry in desk.timeline.of("hint")] == rungs
+
+
+def test_the_role_learns_of_a_hint_only_after_it_was_heard(desk: Desk) -> None:
+    """Steering goes in between turns: after our voice, and before the learner begins."""
+    desk.give(Key("1"))
+    assert desk.all(Seed)[1:] == []
+    assert desk.hear(desk.last(Say)) == [Seed("note", notes.hinted("greet"))]
+
+
+def test_steering_waits_when_the_learner_has_begun(desk: Desk) -> None:
+    """An item appended now would land after what the learner is saying."""
+    desk.give(Key("1"))
+    desk.give(protocol.LearnerStarted("u1", 0))
+    assert desk.give(SayCut(desk.last(Say).ref)) == []
+    desk.give(protocol.LearnerStopped("u1", 900))
+    assert desk.role() == [Seed("note", notes.hinted("greet"))]
+
+
+def test_slower_lowers_the_speed_and_says_the_line_again_more_simply(desk: Desk) -> None:
+    """Key 2: a tenth slower each time, never below 0.7; key 7 undoes it."""
+    assert desk.give(Key("2")) == [CutRole(), SetSpeed(0.75), Respond(notes.SLOWER)]
+    desk.now_ms += 1000
+    desk.give(Key("2"))
+    desk.now_ms += 1000
+    desk.give(Key("2"))
+    assert desk.last(SetSpeed).speed == 0.7
+    desk.give(Key("7"))
+    assert desk.last(SetSpeed).speed == 0.8
+
+
+def test_repeat_plays_the_last_turn_from_our_own_buffer(desk: Desk) -> None:
+    """Key 3 costs nothing at the model."""
+    desk.role()
+    commands = desk.give(Key("3"))
+    assert commands[0] == CutRole()
+    assert isinstance(commands[1], Replay)
+
+
+def test_translate_asks_outside_the_conversation(desk: Desk) -> None:
+    """Key 4 at A1: the last line in the learner's language; the role-play stays in the target."""
+    desk.role("¿Con leche o solo?")
+    desk.give(Key("4"))
+    aside = desk.last(Aside)
+    assert aside.texts == ("¿Con leche o solo?",)
+    assert "English" in aside.instructions
+    assert not desk.all(Respond)
+
+
+def test_from_b1_on_translate_first_offers_easier_words() -> None:
+    """The first press paraphrases in the target, the second within 20 s translates."""
+    desk = Desk(cafe(level="B1")).open()
+    desk.role("¿Lo prefiere con leche entera?")
+    refs = []
+    for _ in range(2):
+        desk.give(Key("4"))
+        refs.append(desk.last(Aside).ref.split("-")[0])
+        desk.hear(desk.last(Aside))
+        desk.now_ms += 3_000
+    assert refs == ["paraphrase", "translate"]
+
+
+def test_goals_are_told_in_the_learners_language(desk: Desk) -> None:
+    """Key 6: what is done, what is left."""
+    desk.learner("hola, buenos días")
+    desk.tool("mark_goal", '{"goal":"greet","quote":"hola"}')
+    desk.give(Key("6"))
+    said = desk.last(Say)
+    assert said.language == "en"
+    assert desk.scene.can_do("greet") in said.text
+    assert desk.scene.can_do("order_drink") in said.text
+
+
+def test_zero_asks_and_zero_again_within_five_seconds_ends(desk: Desk) -> None:
+    """One slip of the thumb does not end a call; the goodbye is heard whole before the line drops."""
+    desk.give(Key("0"))
+    assert desk.last(Say).text == desk.scene.native.say("call.end_confirm")
+    desk.now_ms += 4_900
+    commands = desk.give(Key("0"))
+    goodbye = desk.last(Say)
+    assert commands == [CutRole(), Listen(False), goodbye]
+    assert not desk.talk.interruptible
+    assert desk.hear(goodbye) == [End("key")]
+
+
+def test_a_second_zero_after_more_than_five_seconds_asks_again(desk: Desk) -> None:
+    """The question has been forgotten by then."""
+    desk.give(Key("0"))
+    desk.hear(desk.last(Say))
+    desk.now_ms += 5_001
+    desk.give(Key("0"))
+    assert desk.last(Say).text == desk.scene.native.say("call.end_confirm")
+    assert desk.talk.phase is Phase.TALKING
+
+
+def test_speaking_takes_the_question_back(desk: Desk) -> None:
+    """Who goes on talking does not want to end."""
+    desk.give(Key("0"))
+    desk.learner()
+    desk.now_ms += 500
+    desk.give(Key("0"))
+    assert desk.talk.phase is Phase.TALKING
+
+
+def test_nine_leaves_the_scene_at_once_with_calm_words(desk: Desk) -> None:
+    """The safe exit needs no confirmation and is on the record."""
+    commands = desk.give(Key("9"))
+    said = desk.last(Say)
+    assert commands == [CutRole(), Listen(False), said]
+    assert said.text == desk.scene.native.say("call.safe_exit")
+    assert desk.hear(said) == [End("safe_exit")]
+    assert desk.timeline.of("safe_exit")
+
+
+def test_a_bouncing_key_counts_once(desk: Desk) -> None:
+    """Old keypads send a press twice within a quarter of a second."""
+    desk.give(Key("2"))
+    desk.now_ms += 200
+    assert desk.give(Key("2")) == []
+    assert len(desk.all(SetSpeed)) == 1
+
+
+def test_a_key_without_a_meaning_disturbs_nobody(desk: Desk) -> None:
+    """It is noted, and the ladder of help goes on."""
+    assert desk.give(Key("#")) == []
+    assert desk.talk.next_due_ms is not None
+
+
+# --- goals and tools
+
+
+def test_a_goal_with_the_learners_words_is_earned_without_another_word(desk: Desk) -> None:
+    """The tool's answer names what is left; the role speaks again only if it said nothing."""
+    desk.learner("un café con leche, por favor")
+    (answer,) = desk.tool("mark_goal", '{"goal":"order_drink","quote":"un café con leche"}')
+    assert isinstance(answer, AnswerTool)
+    assert answer.reply == "if_silent"
+    assert answer.output["ok"] is True
+    assert "order_drink" not in answer.output["left"]
+
+
+def test_a_goal_waits_for_the_transcript(desk: Desk) -> None:
+    """The answer to the tool comes with the transcript, or after two seconds with the model's word."""
+    item = desk.learner(None)
+    assert desk.tool("mark_goal", '{"goal":"greet","quote":"hola"}') == []
+    (answer,) = desk.give(protocol.LearnerSaid(item, "hola"))
+    assert isinstance(answer, AnswerTool)
+    desk.learner(None)
+    desk.tool("mark_goal", '{"goal":"order_drink","quote":"un té"}', "c2")
+    assert [command for command in desk.wait(2_000) if isinstance(command, AnswerTool)]
+    assert [entry.data["evidence"] for entry in desk.timeline.of("goal")] == ["quote", "model"]
+
+
+@pytest.mark.parametrize("arguments", ["", "[]", "{", '{"goal":3}', '{"goal":"greet"}', '{"goal":"no","quote":"hola"}'])
+def test_broken_arguments_of_a_tool_are_answered(desk: Desk, arguments: str) -> None:
+    """The model gets a reason; the call goes on."""
+    desk.learner("hola")
+    (answer,) = desk.tool("mark_goal", arguments)
+    assert isinstance(answer, AnswerTool)
+    assert answer.output["ok"] is False
+    assert answer.output["reason"]
+
+
+def test_waiting_is_silent(desk: Desk) -> None:
+    """Noise is answered by nothing, and the ladder of help goes on."""
+    desk.learner("")
+    assert desk.tool("wait_for_learner") == [AnswerTool("c1", {"ok": True}, "never")]
+    desk.give(protocol.Responded("completed", None, None, "", spoke=False, cut=False))
+    assert isinstance(desk.wait(5_000)[0], Say)
+
+
+def test_an_unknown_tool_is_refused_politely(desk: Desk) -> None:
+    """A model may invent a tool; the call goes on."""
+    (answer,) = desk.tool("dance")
+    assert isinstance(answer, AnswerTool)
+    assert answer.output["ok"] is False
+
+
+# --- the end
+
+
+def test_the_roles_goodbye_is_heard_whole_before_the_line_drops(desk: Desk) -> None:
+    """end_call comes while the goodbye still plays: the line waits for the last word."""
+    desk.learner("adiós")
+    desk.give(Playing("r9"))
+    assert desk.tool("end_call", '{"reason":"scene_finished"}') == [
+        AnswerTool("c1", {"ok": True}, "never"),
+        Listen(False),
+    ]
+    assert not desk.talk.interruptible
+    desk.now_ms += 2_000
+    assert desk.give(Heard("r9", "¡Hasta luego!")) == [End("role")]
+
+
+def test_a_role_that_ends_without_a_word_still_says_goodbye(desk: Desk) -> None:
+    """Nobody is hung up on in silence."""
+    desk.tool("end_call", '{"reason":"learner_asked"}')
+    assert desk.last(Say).text == desk.scene.target.target["goodbye"]
+    assert desk.hear(desk.last(Say)) == [End("role")]
+
+
+def test_a_goodbye_that_never_ends_does_not_keep_the_line(desk: Desk) -> None:
+    """A lost mark or a stuck model holds the line for 20 s at most."""
+    desk.give(Playing("r9"))
+    desk.tool("end_call")
+    assert desk.wait(19_999) == []
+    assert desk.wait(1) == [End("role")]
+
+
+def test_the_minute_limit_is_announced_and_kept() -> None:
+    """The role hears of it a minute before; at the limit both languages say goodbye."""
+    desk = Desk(limit_ms=3 * MINUTE).open()
+    while desk.now_ms < 2 * MINUTE - 5_000:
+        desk.learner()
+        desk.role()
+    desk.wait(2 * MINUTE - desk.now_ms)
+    assert Seed("note", notes.MINUTE_LEFT) in desk.commands
+    desk.learner()
+    desk.give(Playing("r99"))
+    commands = desk.wait(3 * MINUTE - desk.now_ms)
+    assert commands[:2] == [CutRole(), Listen(False)]
+    said = [command for command in commands if isinstance(command, Say)]
+    assert [command.language for command in said] == ["es", "en"]
+    desk.give(Cut("r99", 500, "Bueno"))
+    assert desk.hear(said[0]) == []
+    assert desk.hear(said[1]) == [End("limit")]
+
+
+def test_a_caller_who_never_speaks_is_helped_then_asked_then_let_go(desk: Desk) -> None:
+    """Six steps of silence end in a kind goodbye, not in a dead line."""
+    for _ in range(40):
+        for command in desk.wait(1_000):
+            if isinstance(command, Say):
+                desk.hear(command)
+            elif isinstance(command, Respond):
+                desk.role("¿Café o té?")
+        if desk.talk.phase is Phase.ENDED:
+            break
+    steps = [entry.data["step"] for entry in desk.timeline.of("stuck")]
+    assert steps == ["encourage", "more_time", "choice", "model_phrase", "still_there", "goodbye"]
+    assert desk.all(End) == [End("silence")]
+
+
+def test_hanging_up_ends_the_conversation_once(desk: Desk) -> None:
+    """Whatever arrives afterwards changes nothing."""
+    desk.give(Playing("r9"))
+    assert desk.give(HungUp("caller")) == [End("caller_hung_up")]
+    assert desk.give(HungUp("caller")) == []
+    assert desk.give(Key("0")) == []
+    assert desk.talk.next_due_ms is None
+    assert [entry.data["reason"] for entry in desk.timeline.of("ended")] == ["caller_hung_up"]
+    assert all(turn.end_ms is not None for turn in desk.timeline.turns)
+
+
+def test_a_silent_model_is_asked_once_more(desk: Desk) -> None:
+    """Eight seconds after the learner's turn without a word: one more request, then the ladder of help."""
+    desk.learner()
+    assert desk.wait(8_000) == [Respond()]
+    assert Respond() not in desk.wait(8_000)
+
+
+def test_a_lost_model_that_cannot_come_back_is_told_and_ends(desk: Desk) -> None:
+    """The caller hears a sentence, never a dead line."""
+    desk.give(ModelLost(again=False))
+    assert desk.last(Say).text == desk.scene.native.say("call.lost")
+    assert desk.hear(desk.last(Say)) == [End("model_lost")]
+
+
+# --- properties
+
+EVENTS = st.one_of(
+    st.sampled_from("0123456789*#").map(Key),
+    st.sampled_from(["i1", "i2"]).map(Playing),
+    st.sampled_from(["i1", "i2"]).map(lambda item: Heard(item, "sí")),
+    st.sampled_from(["i1", "i2"]).map(lambda item: Cut(item, 300, "s")),
+    st.sampled_from(["u1", "u2"]).map(lambda item: protocol.LearnerStarted(item, 0)),
+    st.sampled_from(["u1", "u2"]).map(lambda item: protocol.LearnerStopped(item, 0)),
+    st.sampled_from(["u1", "u2"]).map(lambda item: protocol.LearnerSaid(item, "hola")),
+    st.sampled_from(["mark_goal", "end_call", "wait_for_learner"]).map(
+        lambda name: protocol.ToolCalled("c", name, '{"goal":"greet","quote":"hola"}')
+    ),
+    st.just(protocol.Responded("completed", None, None, "", True, False)),
+    st.just(ModelLost(again=False)),
+    st.just(HungUp("caller")),
+    st.just(Tick()),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(EVENTS, st.integers(0, 30_000)), max_size=60), st.booleans())
+def test_whatever_happens_a_call_ends_exactly_once_and_within_its_limit(
+    happenings: list[tuple[Event, int]], answers: bool
+) -> None:
+    """No order of events can crash the conversation, end it twice, or keep the line beyond its limit."""
+    desk = Desk(replace(cafe()), limit_ms=5 * MINUTE)
+    desk.give(Began())
+    for event, pause in happenings:
+        desk.give(event)
+        if answers:
+            for said in desk.all(Say)[-2:]:
+                desk.hear(said)
+        desk.wait(pause)
+    desk.hear(desk.all(Say)[0])
+    desk.wait(6 * MINUTE)
+    desk.wait(MINUTE)
+    assert desk.talk.phase is Phase.ENDED
+    assert len(desk.all(End)) == 1
+    assert len(desk.timeline.of("ended")) == 1

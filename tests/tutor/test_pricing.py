@@ -1,0 +1,75 @@
+"""What things cost, to the micro-dollar."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tutor.realtime.events import CachedTokens, InputTokens, OutputTokens, TranscriptionUsage, Usage
+from tutor.realtime.pricing import prices
+
+
+def usage(text: int, audio: int, cached_text: int, cached_audio: int, out_text: int, out_audio: int) -> Usage:
+    """A response's usage."""
+    cached = CachedTokens(cached_text, cached_audio)
+    given_ = InputTokens(text, audio, cached_text + cached_audio, cached)
+    return Usage(text + audio + out_text + out_audio, given_, OutputTokens(out_text, out_audio))
+
+
+def test_a_response_costs_each_kind_of_token_once() -> None:
+    """Cached tokens are a subset of the input: 1,000 text of which 600 cached, 360 audio of which 300 cached."""
+    cost = prices().response("gpt-realtime-2.1", usage(1000, 360, 600, 300, 20, 480))
+    # 400·4 + 600·0.40 + 60·32 + 300·0.40 + 20·24 + 480·64 micro-dollars
+    assert cost == 1600 + 240 + 1920 + 120 + 480 + 30720
+
+
+def test_an_unknown_model_costs_an_unknown_amount() -> None:
+    """Unknown is not free."""
+    assert prices().response("gpt-realtime-9", usage(1, 1, 0, 0, 1, 1)) is None
+    assert prices().transcript("whisper-9", TranscriptionUsage(type="duration", seconds=60)) is None
+    assert prices().written("gpt-9", input_tokens=1, cached_tokens=0, output_tokens=1) is None
+
+
+def test_a_response_that_generated_nothing_costs_nothing() -> None:
+    """A cancelled response reports no details, or nulls."""
+    assert prices().response("gpt-realtime-2.1", Usage()) == 0
+    assert (
+        prices().response("gpt-realtime-2.1", Usage(None, InputTokens(None, None, None), OutputTokens(None, None))) == 0
+    )
+
+
+def test_a_transcription_is_billed_by_duration_or_by_tokens() -> None:
+    """One minute of gpt-transcribe is 4,500 micro-dollars; the older family counts tokens."""
+    assert prices().transcript("gpt-transcribe", TranscriptionUsage(type="duration", seconds=60)) == 4500
+    by_tokens = TranscriptionUsage(
+        type="tokens", input_tokens=110, output_tokens=20, input_token_details=InputTokens(10, 100)
+    )
+    assert prices().transcript("gpt-4o-mini-transcribe", by_tokens) == 100 * 3 + 10 * 3 + 20 * 5
+
+
+def test_without_the_split_of_cached_tokens_the_upper_bound_is_booked() -> None:
+    """A ledger may show too much, never too little."""
+    bare = Usage(10, InputTokens(10, 0, 10, None), OutputTokens(0, 0))
+    assert prices().response("gpt-realtime-2.1", bare) == 40
+
+
+@given(st.tuples(*[st.integers(0, 10_000)] * 4), st.floats(0, 1), st.floats(0, 1))
+def test_caching_never_makes_a_response_dearer(tokens: tuple[int, int, int, int], text: float, audio: float) -> None:
+    """More of the input from the cache costs the same or less, and nothing is ever negative."""
+    text_in, audio_in, text_out, audio_out = tokens
+    cached = usage(text_in, audio_in, int(text_in * text), int(audio_in * audio), text_out, audio_out)
+    fresh = usage(text_in, audio_in, 0, 0, text_out, audio_out)
+    for model in prices().realtime:
+        less, more = prices().response(model, cached), prices().response(model, fresh)
+        assert less is not None
+        assert more is not None
+        assert 0 <= less <= more
+
+
+def test_every_price_is_dated_and_the_default_models_have_one() -> None:
+    """Whoever reads a cost can say as of when it holds."""
+    assert prices().as_of.year >= 2026
+    assert "gpt-realtime-2.1" in prices().realtime
+    assert "gpt-realtime-2.1-mini" in prices().realtime
+    assert "gpt-transcribe" in prices().transcription
+    assert "gpt-6-luna" in prices().text

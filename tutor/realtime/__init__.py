@@ -1,0 +1,1 @@
+"""The models at the other end: the Realtime socket, its events, its prices."""

@@ -1,0 +1,248 @@
+"""Reads the catalogue (levels, scenarios, languages) from TOML and hands out scenes.
+
+A wrong file stops the start with one sentence that names the file and the field. Knows no prompt text and
+no call.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from string import Formatter
+from typing import Any, TypeVar
+
+import msgspec
+
+from tutor.script.class_prompt import ClassPrompt
+from tutor.script.language import NATIVE_STRINGS, TARGET_PHRASES, Language, SceneStrings
+from tutor.script.level import LEVELS, PRESETS, Level
+from tutor.script.scenario import VOICES, Goal, Scenario
+from tutor.script.scene import Scene
+
+PACKAGED = Path(__file__).parents[1] / "catalogue"
+
+T = TypeVar("T")
+Table = dict[str, Any]
+
+
+class CatalogueError(ValueError):
+    """A catalogue file is wrong or a name is unknown; the message is one sentence that says what exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All levels, scenarios and languages, checked against one another."""
+
+    scenarios: tuple[Scenario, ...]
+    """In menu order: by the easiest level, then by key."""
+    languages: tuple[Language, ...]
+    """Without regions, by tag."""
+    regions: tuple[Language, ...]
+    """Regional variants, each laid over its language, by tag."""
+    levels: Mapping[str, Mapping[str, Level]]
+    """Level cards by preset, then by level name."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Every tag that ``language`` answers to by itself, regions included."""
+        return tuple(sorted(language.tag for language in (*self.languages, *self.regions)))
+
+    def scenario(self, scenario_id: str) -> Scenario:
+        """The scenario ``scenario_id``; raises ``CatalogueError`` when there is none."""
+        return _named("scenario", scenario_id, {scenario.id: scenario for scenario in self.scenarios})
+
+    def language(self, tag: str) -> Language:
+        """The language ``tag`` (``es``, ``es-PR``, ``es_pr``); an unknown region falls back to its language.
+
+        Raises:
+            CatalogueError: the language itself is unknown.
+        """
+        known = {language.tag.lower(): language for language in (*self.languages, *self.regions)}
+        asked = tag.replace("_", "-").lower()
+        found = known.get(asked) or known.get(asked.partition("-")[0])
+        return found or _named("language", tag, {name: self.language(name) for name in self.tags})
+
+    def level(self, name: str, preset: str = "ringua") -> Level:
+        """The level card ``name`` with the silences of ``preset``; raises ``CatalogueError`` for unknown names."""
+        return _named("level", name, _named("preset", preset, self.levels))
+
+    def scene(
+        self,
+        scenario_id: str,
+        *,
+        native: str,
+        target: str,
+        level: str,
+        class_prompt: ClassPrompt | None = None,
+        seed: int = 0,
+        learner_card: str = "",
+    ) -> Scene:
+        """One call's script; the same arguments always give the same scene.
+
+        Args:
+            seed: chooses the twist, one after the other.
+            learner_card: what may be remembered about the learner, in words.
+
+        Raises:
+            CatalogueError: an unknown name, or a language that has no strings for this scenario.
+        """
+        scenario = self.scenario(scenario_id)
+        languages = self.language(native), self.language(target)
+        for language in languages:
+            _named(f"scenario of the language {language.tag}", scenario_id, language.scenes)
+        return Scene(
+            scenario=scenario,
+            level=self.level(level),
+            native=languages[0],
+            target=languages[1],
+            class_prompt=class_prompt,
+            twist=scenario.twists[seed % len(scenario.twists)] if scenario.twists else "",
+            learner_card=learner_card,
+        )
+
+
+def load(path: Path | None = None) -> Catalogue:
+    """The catalogue in the folder ``path``; without one, the packaged catalogue, read once per process.
+
+    Raises:
+        CatalogueError: a file is missing, unreadable or contradicts another; one sentence says which and how.
+    """
+    return _packaged() if path is None else _read(path)
+
+
+@cache
+def _packaged() -> Catalogue:
+    return _read(PACKAGED)
+
+
+def _read(path: Path) -> Catalogue:
+    scenarios = [_scenario(file) for file in sorted((path / "scenarios").glob("*.toml"))]
+    scenarios.sort(key=lambda s: (LEVELS.index(s.cefr[0]), s.key, s.id))
+    by_id = {scenario.id: scenario for scenario in scenarios}
+    files = sorted((path / "languages").glob("*.toml"))
+    bases = {file.stem: _language_table(file) for file in files if "-" not in file.stem}
+    languages = [_language(tag, raw, by_id) for tag, raw in bases.items()]
+    regions = []
+    for file in files:
+        base, _, region = file.stem.partition("-")
+        if region:
+            over = _laid_over(_named("language", base, bases), _language_table(file), file.stem, replace=True)
+            regions.append(_language(file.stem, over, by_id))
+    return Catalogue(tuple(scenarios), tuple(languages), tuple(regions), _levels(path / "levels.toml"))
+
+
+def _levels(file: Path) -> dict[str, dict[str, Level]]:
+    raw = _toml(file)
+    _same_names(file.name, raw, LEVELS)
+    found: dict[str, dict[str, Level]] = {preset: {} for preset in PRESETS}
+    for name, table in raw.items():
+        where = f"{file.name} [{name}]"
+        silences = table.pop("silence_ms", {})
+        _same_names(f"{where} silence_ms", silences, PRESETS)
+        for preset, silence_ms in silences.items():
+            level = _build(Level, table | {"name": name, "silence_ms": silence_ms}, where)
+            _require(2 <= len(level.stuck_s) <= 4, where, "stuck_s needs 2 to 4 rungs")
+            found[preset][name] = level
+    return found
+
+
+def _scenario(file: Path) -> Scenario:
+    raw, where = _toml(file), f"scenarios/{file.name}"
+    goals = [_build(Goal, goal, f"{where} goals") for goal in raw.pop("goals", ())]
+    scenario = _build(Scenario, raw | {"goals": goals}, where)
+    ids = [goal.id for goal in goals]
+    _require(scenario.id == file.stem, where, f"its id is {scenario.id}; id and file name must agree")
+    _require(len(set(ids)) == len(ids), where, "two goals have the same id")
+    _require(set(scenario.success_of) <= set(ids), where, f"success_of may only name {', '.join(ids)}")
+    _require(1 <= scenario.success_need <= len(scenario.success_of), where, "success_need is more than success_of has")
+    _require(bool(scenario.cefr) and set(scenario.cefr) <= set(LEVELS), where, f"cefr takes {', '.join(LEVELS)}")
+    _require(
+        scenario.voice in VOICES, where, f"the realtime API has no voice {scenario.voice}; it has {', '.join(VOICES)}"
+    )
+    return scenario
+
+
+def _language_table(file: Path) -> Table:
+    """``es.toml`` and, when there is a folder ``es/``, every file in it, merged; no value may be given twice."""
+    table = _toml(file)
+    for topic in sorted(file.with_suffix("").glob("*.toml")):
+        table = _laid_over(table, _toml(topic), f"{file.stem}/{topic.name}", replace=False)
+    return table
+
+
+def _language(tag: str, table: Table, scenarios: Mapping[str, Scenario]) -> Language:
+    where = f"languages/{tag}.toml"
+    says = _dotted(table.get("says", {}))
+    _same_names(f"{where} says", says, NATIVE_STRINGS)
+    for key, sentence in says.items():
+        _same_names(f"{where} says.{key}, parameters", _parameters(sentence), NATIVE_STRINGS[key])
+    _same_names(f"{where} target", table.get("target", {}), TARGET_PHRASES)
+    scenes = {}
+    for scenario_id, raw in table.get("scenes", {}).items():
+        here = f"{where} scenes.{scenario_id}"
+        goals = [goal.id for goal in _named("scenario", scenario_id, scenarios).goals]
+        scenes[scenario_id] = strings = _build(SceneStrings, raw, here)
+        _same_names(f"{here}.can_do", strings.can_do, goals)
+        _same_names(f"{here}.hints", strings.hints, goals)
+    language = _build(Language, table | {"says": says, "scenes": scenes}, where)
+    _require(language.tag == tag, where, f"its tag is {language.tag}; tag and file name must agree")
+    return language
+
+
+def _toml(file: Path) -> Table:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CatalogueError(f"The catalogue file {file} cannot be read: {error}.") from error
+
+
+def _build(kind: type[T], values: Table, where: str) -> T:
+    """``values`` as a frozen dataclass: missing, unknown and mistyped fields are errors."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # every kind here is a dataclass
+    unknown = sorted(set(values) - known)
+    _require(not unknown, where, f"unknown field {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise CatalogueError(f"{where}: {error}.") from error
+
+
+def _laid_over(below: Table, above: Table, where: str, *, replace: bool) -> Table:
+    """Both tables merged at every depth; ``replace`` says whether a value of the upper one may win."""
+    merged = dict(below)
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _laid_over(merged[key], value, where, replace=replace)
+        else:
+            _require(replace or key not in merged, f"languages/{where}", f"{key} is already given in another file")
+            merged[key] = value
+    return merged
+
+
+def _dotted(table: Table) -> dict[str, str]:
+    """``{"menu": {"more": …}}`` as ``{"menu.more": …}``."""
+    return {f"{group}.{key}": text for group, texts in table.items() for key, text in texts.items()}
+
+
+def _parameters(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
+
+
+def _named(kind: str, name: str, known: Mapping[str, T]) -> T:
+    if name not in known:
+        raise CatalogueError(f"There is no {kind} {name}; there are {', '.join(known) or 'none'}.")
+    return known[name]
+
+
+def _same_names(where: str, given: Iterable[str], wanted: Iterable[str]) -> None:
+    missing, unknown = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
+    _require(not missing, where, f"missing {', '.join(missing)}")
+    _require(not unknown, where, f"unknown {', '.join(unknown)}")
+
+
+def _require(holds: bool, where: str, sentence: str) -> None:
+    if not holds:
+        raise CatalogueError(f"{where}: {sentence}.")

@@ -1,0 +1,173 @@
+"""What goes into a conversation (events) and what comes out of it (commands).
+
+The model's own events (`tutor.realtime.protocol`) go in unchanged; these are the ones of the telephone and of what
+the caller has heard. "Heard" always means played to the caller, never sent or generated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tutor.realtime.protocol import ModelEvent, Reply
+
+# --- events
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The caller's media is there and the model's session is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key press."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """The first sound of a role's item left for the caller."""
+
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A role's item was heard whole."""
+
+    item: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A role's item was cut off; ``text`` is the part that was heard."""
+
+    item: str
+    heard_ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SayHeard:
+    """A fixed text, a replay or an aside was heard whole."""
+
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class SayCut:
+    """A fixed text, a replay or an aside was cut off, or could not be spoken."""
+
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLost:
+    """The model's session is gone; another is being opened when ``again``."""
+
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBack:
+    """A new session is set and has been told the conversation so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The caller's media ended."""
+
+    by: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed: `Conversation.next_due_ms` has come."""
+
+
+Event = Began | Key | Playing | Heard | Cut | SayHeard | SayCut | ModelLost | ModelBack | HungUp | Tick | ModelEvent
+
+# --- commands
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Speak a fixed text: from a clip when there is one, else read aloud by the model outside the conversation."""
+
+    ref: str
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Play the role's last turn again from our own buffer."""
+
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Ask the model for a spoken answer outside the conversation."""
+
+    ref: str
+    instructions: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CutRole:
+    """Silence the line at once, whoever speaks, and drop what was to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Turn the model's voice detection on (audio kept meanwhile goes first) or off."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """Add an earlier turn to the model's conversation as text."""
+
+    speaker: Literal["role", "learner", "note"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Ask for the role's next turn, after a note when given."""
+
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetSpeed:
+    """Change the voice's speed before the role's next turn."""
+
+    speed: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTool:
+    """Give the result of a tool."""
+
+    call_id: str
+    output: Mapping[str, Any]
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Close the caller's media; the reason is on the timeline."""
+
+    reason: str
+
+
+Command = Say | Replay | Aside | CutRole | Listen | Seed | Respond | SetSpeed | AnswerTool | End
