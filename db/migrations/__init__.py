@@ -1,0 +1,1 @@
+"""Schema changes, forward only. Alembic runs them through ``db.migrate``."""

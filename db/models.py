@@ -1,0 +1,286 @@
+"""The tables, as Python sees them. Migrations make them; a test proves that both agree.
+
+Every table with a ``school_id`` is bound by row-level security, and its references carry the school with them, so that
+a row can never point into another school. Times are aware UTC, money is integer micro-dollars.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+from uuid import UUID, uuid4
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """Maps plain Python types to the Postgres types this house uses."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text(),
+        bytes: BYTEA(),
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB(none_as_null=True),
+        list[str]: ARRAY(Text()),
+        list[bytes]: ARRAY(BYTEA()),
+    }
+
+
+_NOW = text("now()")
+_EMPTY = text("'{}'")
+_FALSE = text("false")
+_ZERO = text("0")
+
+
+class School(Base):
+    """A school: the tenant that owns lines, learners and calls."""
+
+    __tablename__ = "schools"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    timezone: Mapped[str]
+    """An IANA name, such as ``Europe/Madrid``."""
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class LineSettings(Protocol):
+    """What a line must have before it may take calls."""
+
+    @property
+    def native(self) -> str | None: ...
+    @property
+    def target(self) -> str | None: ...
+    @property
+    def level(self) -> str | None: ...
+    @property
+    def class_prompt(self) -> str | None: ...
+    @property
+    def scenarios(self) -> list[str]: ...
+
+
+def missing_settings(line: LineSettings) -> list[str]:
+    """The names of what is not set, in the order in which a person would set it."""
+    values = {
+        "native": line.native,
+        "target": line.target,
+        "level": line.level,
+        "class_prompt": line.class_prompt,
+        "scenarios": line.scenarios,
+    }
+    return [name for name, value in values.items() if not value]
+
+
+class Line(Base):
+    """A telephone number and what is practised on it."""
+
+    __tablename__ = "lines"
+    __table_args__ = (UniqueConstraint("school_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    number: Mapped[str] = mapped_column(unique=True)
+    """E.164, unique among all schools."""
+    name: Mapped[str]
+    native: Mapped[str | None]
+    target: Mapped[str | None]
+    level: Mapped[str | None]
+    class_prompt: Mapped[str | None]
+    scenarios: Mapped[list[str]] = mapped_column(server_default=_EMPTY, default=list)
+    open: Mapped[bool] = mapped_column(server_default=_FALSE, default=False)
+    model: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+    def missing(self) -> list[str]:
+        """The names of what is not set: native, target, level, class_prompt, scenarios."""
+        return missing_settings(self)
+
+    @property
+    def live(self) -> bool:
+        """Whether calls are taken: open, and nothing missing."""
+        return self.open and not self.missing()
+
+
+class CarrierAccount(Base):
+    """An account at a carrier, whose signatures we accept and whose REST interface we use."""
+
+    __tablename__ = "carrier_accounts"
+    __table_args__ = (CheckConstraint("kind IN ('twilio', 'rehearsal')", name="carrier_accounts_kind"),)
+
+    sid: Mapped[str] = mapped_column(primary_key=True)
+    school_id: Mapped[UUID | None] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    """None: the service's own account, shared by all schools."""
+    kind: Mapped[str]
+    tokens: Mapped[list[bytes]]
+    """Encrypted; the current one first, during a rotation the other one after it."""
+    rest_base: Mapped[str]
+    expires_at: Mapped[datetime | None]
+
+
+class Learner(Base):
+    """Someone who practises. The name is optional, the telephone number lives in CallerIdentity."""
+
+    __tablename__ = "learners"
+    __table_args__ = (UniqueConstraint("school_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    native: Mapped[str]
+    target: Mapped[str]
+    level: Mapped[str]
+    first_name: Mapped[str | None]
+    settings: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY, default=dict)
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class CallerIdentity(Base):
+    """A telephone number by which a learner is recognised; several learners may share one."""
+
+    __tablename__ = "caller_identities"
+    __table_args__ = (
+        ForeignKeyConstraint(["school_id", "learner_id"], ["learners.school_id", "learners.id"], ondelete="CASCADE"),
+        UniqueConstraint("school_id", "number_hash", "learner_id"),
+        Index("caller_identities_learner", "learner_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    learner_id: Mapped[UUID]
+    number_hash: Mapped[bytes]
+    last_two: Mapped[str]
+    number_encrypted: Mapped[bytes | None]
+    """Present only while a message may be sent to the number."""
+
+
+class Call(Base):
+    """One telephone call, from the first webhook to its end. A row per carrier call, whatever happens in between."""
+
+    __tablename__ = "calls"
+    __table_args__ = (
+        ForeignKeyConstraint(["school_id", "line_id"], ["lines.school_id", "lines.id"]),
+        # A learner who is forgotten leaves the call's time and cost behind, without identity.
+        ForeignKeyConstraint(
+            ["school_id", "learner_id"], ["learners.school_id", "learners.id"], ondelete="SET NULL (learner_id)"
+        ),
+        UniqueConstraint("school_id", "id"),
+        CheckConstraint("state IN ('menu', 'connecting', 'live', 'after', 'closed')", name="calls_state"),
+        Index("calls_open_heartbeat", "heartbeat_at", postgresql_where=text("state <> 'closed'")),
+        Index("calls_started", "school_id", "started_at"),
+        Index("calls_line_started", "line_id", "started_at"),
+        Index("calls_learner_started", "learner_id", "started_at"),
+        Index("calls_caller_started", "caller_hash", "started_at", postgresql_where=text("caller_hash IS NOT NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    line_id: Mapped[UUID]
+    learner_id: Mapped[UUID | None]
+    """None: a guest."""
+    carrier_sid: Mapped[str] = mapped_column(unique=True)
+    account_sid: Mapped[str]
+    caller_hash: Mapped[bytes | None]
+    """None: the number was withheld."""
+    state: Mapped[str] = mapped_column(server_default=text("'menu'"))
+    menu: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY, default=dict)
+    step: Mapped[int] = mapped_column(server_default=_ZERO, default=0)
+    """Counts the menu's answers: a repeated webhook finds another step and changes nothing."""
+    scenario: Mapped[str | None]
+    level: Mapped[str | None]
+    streams: Mapped[int] = mapped_column(server_default=_ZERO, default=0)
+    """How many media streams the call has had; the last one owns it."""
+    started_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    connected_at: Mapped[datetime | None]
+    heartbeat_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None]
+    completed: Mapped[bool] = mapped_column(server_default=_FALSE, default=False)
+    """Whether the scenario's goals were reached, by its own rule of success."""
+    carrier_status: Mapped[str | None]
+    carrier_sequence: Mapped[int] = mapped_column(server_default=text("-1"), default=-1)
+    cost_micro_usd: Mapped[int | None] = mapped_column(BigInteger)
+    cost_complete: Mapped[bool] = mapped_column(server_default=_FALSE, default=False)
+    usage: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY, default=dict)
+    resume: Mapped[dict[str, Any] | None]
+    """What another process needs to go on with the conversation; gone once the call has ended well."""
+
+
+class Turn(Base):
+    """One turn as it was heard, in milliseconds from the start of the media."""
+
+    __tablename__ = "turns"
+    __table_args__ = (
+        ForeignKeyConstraint(["school_id", "call_id"], ["calls.school_id", "calls.id"], ondelete="CASCADE"),
+        UniqueConstraint("call_id", "ordinal"),
+        CheckConstraint("speaker IN ('role', 'learner', 'helper')", name="turns_speaker"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    call_id: Mapped[UUID]
+    ordinal: Mapped[int]
+    speaker: Mapped[str]
+    item_id: Mapped[str | None]
+    text: Mapped[str | None]
+    start_ms: Mapped[int]
+    end_ms: Mapped[int]
+    cut: Mapped[bool] = mapped_column(server_default=_FALSE, default=False)
+
+
+class CallEvent(Base):
+    """Something else that happened in a call: a key, a hint, a goal, a fault."""
+
+    __tablename__ = "call_events"
+    __table_args__ = (
+        ForeignKeyConstraint(["school_id", "call_id"], ["calls.school_id", "calls.id"], ondelete="CASCADE"),
+        UniqueConstraint("call_id", "ordinal"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    call_id: Mapped[UUID]
+    ordinal: Mapped[int]
+    at_ms: Mapped[int]
+    kind: Mapped[str]
+    data: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY, default=dict)
+
+
+class Token(Base):
+    """A one-use right to open the media of one call; only its hash is kept."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (Index("tokens_expiry", "school_id", "expires_at"),)
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    carrier_sid: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    expires_at: Mapped[datetime]
+
+
+class Clip(Base):
+    """A fixed phrase as telephone audio. Without a school it is shared by all."""
+
+    __tablename__ = "clips"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    school_id: Mapped[UUID | None] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    text: Mapped[str]
+    language: Mapped[str]
+    voice: Mapped[str]
+    speed: Mapped[float]
+    ulaw: Mapped[bytes]
+    """G.711 µ-law at 8 kHz: 8 bytes are 1 ms."""
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
