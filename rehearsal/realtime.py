@@ -70,7 +70,7 @@ class RealtimeServer:
     ) -> None:
         self.script = script or Script()
         self.sessions: list[Session] = []
-        self.text = TextModel(lambda: self.script, lambda: self._spending)
+        self.text = TextModel(lambda: self.script, lambda: self._spending, self._notify)
         self._api_keys = frozenset(api_keys)
         self._models = frozenset(models)
         self._pace = pace
@@ -119,7 +119,7 @@ class RealtimeServer:
             line.inject(fault)
 
     async def until(self, condition: Callable[[], bool], *, timeout_s: float = 5.0) -> None:
-        """Waits until the condition holds; it is asked again after every event of any session. Raises TimeoutError."""
+        """Waits until the condition holds; it is asked again at every event and request. Raises TimeoutError."""
         if condition():
             return
         waiter = (condition, asyncio.get_running_loop().create_future())
@@ -155,6 +155,7 @@ class RealtimeServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
+        self.text.stopping.set()
         for listener in self._server.servers:
             listener.close()
         state = self._server.server_state

@@ -5,6 +5,7 @@ It understands nothing of what it is asked; what it checks strictly is the reque
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import secrets
@@ -126,14 +127,19 @@ class TextModel:
     """Answers `/v1/responses`, `/v1/moderations` and `/v1/models`.
 
     `script` and `spending` are called for each request, because the script may change. `requests` holds the bodies of
-    the first two, in order; `notes` says where a script's answer was not what the request's schema allows.
+    the first two, in order; `notes` says where a script's answer was not what the request's schema allows. `asked` is
+    called when a request was taken; `stopping` ends what would never be answered.
     """
 
-    def __init__(self, script: Callable[[], Script], spending: Callable[[], Spending]) -> None:
+    def __init__(
+        self, script: Callable[[], Script], spending: Callable[[], Spending], asked: Callable[[], None]
+    ) -> None:
         self.requests: list[dict[str, Any]] = []
         self.notes: list[str] = []
         self._script = script
         self._spending = spending
+        self._asked = asked
+        self.stopping = asyncio.Event()
 
     async def responses(self, request: Request) -> Response:
         """Answers `POST /v1/responses`."""
@@ -149,7 +155,7 @@ class TextModel:
             message = f"Invalid schema for response_format '{wanted['name']}': {wrong}"
             raise HttpError(400, message, code="invalid_json_schema", param="text.format.schema")
         answer = self._answer(body, wanted)
-        await self._go_wrong(answer, request)
+        await self._go_wrong(answer)
         return JSONResponse(self._completed(body, wanted, answer), headers=_request_id())
 
     async def moderations(self, request: Request) -> Response:
@@ -190,6 +196,7 @@ class TextModel:
         if not isinstance(body, dict):
             raise HttpError(400, "The body of the request must be a JSON object.")
         self.requests.append(body)
+        self._asked()
         return body
 
     def _answer(self, body: Mapping[str, Any], wanted: Mapping[str, Any]) -> TextAnswer:
@@ -199,7 +206,7 @@ class TextModel:
                 return answer
         return TextAnswer()
 
-    async def _go_wrong(self, answer: TextAnswer, request: Request) -> None:
+    async def _go_wrong(self, answer: TextAnswer) -> None:
         match answer.fault:
             case "rate_limit":
                 wait_ms = answer.retry_after_ms
@@ -213,8 +220,8 @@ class TextModel:
                 message = "The server had an error while processing your request. Sorry about that!"
                 raise HttpError(500, message, kind="server_error")
             case "timeout":
-                while (await request.receive())["type"] != "http.disconnect":
-                    continue
+                await self.stopping.wait()
+                raise HttpError(503, "The rehearsal server is stopping.", kind="server_error")
             case _:
                 return
 

@@ -133,7 +133,8 @@ class Wire:
         self, kind: str, code: str | None, message: str, *, param: str | None = None, event: object = None
     ) -> None:
         """Sends an `error` event, with the client's event id when it answers one."""
-        event_id = event.get("event_id") if isinstance(event, dict) else None
+        given = event.get("event_id") if isinstance(event, dict) else None
+        event_id = given if isinstance(given, str) else None
         told = {"type": kind, "code": code, "message": message, "param": param, "event_id": event_id}
         self.emit("error", error=told)
 

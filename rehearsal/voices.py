@@ -54,7 +54,8 @@ class Voices:
 
         `language` is a tag such as `es`, `pt-BR` or `zh`; a regional tag falls back to its base. `speed` is a multiple
         of the normal rate (0.46 to 2.57 are honoured, beyond is clamped). `variant` is one of espeak-ng's, such as `f3`
-        or `m3`. About 5 ms for a sentence, nothing for one already spoken. Raises VoicesError for a language espeak-ng
+        or `m3`. About 5 ms for a sentence, nothing for one already spoken (only the cache makes a
+        line sound the same twice: espeak-ng varies by some samples). Raises VoicesError for a language espeak-ng
         does not have.
         """
         if rate_hz <= 0 or speed <= 0:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rehearsal.realtime_script import Spending
 from tests.rehearsal.realtime_judge import Desk, audio_of, lines, noise, one, script, types
 
 ORDER = {
@@ -68,7 +69,7 @@ def test_a_line_and_two_calls_come_in_one_response() -> None:
 
 
 def test_after_the_outputs_the_role_goes_on() -> None:
-    """Outputs make no response by themselves; asked to go on, the line for after the tools comes, then the short one."""
+    """Outputs make no response by themselves; asked to go on, the line for after them comes, then the short one."""
     desk = Desk(TOOLS)
     desk.update(tools=[ORDER, LOG])
     desk.user("Un café")
@@ -388,8 +389,6 @@ def test_a_first_word_may_come_late() -> None:
 
 def test_the_line_may_break_at_an_event_and_only_once() -> None:
     """`drop` breaks the connection when its event was sent; a later session with the same script is spared."""
-    from rehearsal.realtime_script import Spending
-
     spending = Spending()
     broken = script(faults=[{"kind": "drop", "at": "response.output_audio.delta", "nth": 2}])
     desk = Desk(broken, faults=spending)

@@ -243,11 +243,17 @@ def test_goals_are_told_in_the_learners_language(desk: Desk) -> None:
     assert desk.scene.can_do("order_drink") in said.text
 
 
-def test_zero_asks_and_zero_again_within_five_seconds_ends(desk: Desk) -> None:
-    """One slip of the thumb does not end a call; the goodbye is heard whole before the line drops."""
+@pytest.mark.parametrize(("heard_after_ms", "pressed_after_ms"), [(None, 2_000), (4_000, 4_900), (4_000, 0)])
+def test_zero_asks_and_zero_again_within_five_seconds_ends(
+    desk: Desk, heard_after_ms: int | None, pressed_after_ms: int
+) -> None:
+    """Into the question, or up to five seconds after it was heard; the goodbye is heard whole before the line drops."""
     desk.give(Key("0"))
     assert desk.last(Say).text == desk.scene.native.say("call.end_confirm")
-    desk.now_ms += 4_900
+    if heard_after_ms is not None:
+        desk.now_ms += heard_after_ms
+        desk.hear(desk.last(Say))
+    desk.now_ms += pressed_after_ms
     commands = desk.give(Key("0"))
     goodbye = desk.last(Say)
     assert commands == [CutRole(), Listen(False), goodbye]

@@ -52,7 +52,7 @@ SPEED_MIN, SPEED_MAX = 0.7, 1.1
 """The range in which a slowed or quickened voice still sounds like the same person (tutoring.md §5.2, §5.9)."""
 
 END_AGAIN_MS = 5_000
-"""0 asks; 0 again within this time ends."""
+"""0 asks; 0 again while the question is spoken or within this time after it ends."""
 
 TRANSLATE_AGAIN_MS = 20_000
 DEBOUNCE_MS = 250
@@ -108,6 +108,8 @@ class Conversation:
         self._closing_until_ms: int | None = None
         self._overdue_ms: int | None = None
         self._overdue_asked = False
+        self._turn_ended_ms: int | None = None
+        """When the learner's last turn was found to have ended, until the role answers it."""
         self._refs = 0
         self._keys: dict[str, Callable[[int], list[Command]]] = {
             "0": self._key_end,
@@ -154,12 +156,7 @@ class Conversation:
             case Key(digit):
                 return self._on_key(digit, now_ms)
             case Playing(item):
-                self._sounding.add(item)
-                self._stuck.hold()
-                self._overdue_ms = None
-                self._overdue_asked = False
-                self.timeline.begin(now_ms, "role", item)
-                return []
+                return self._on_playing(item, now_ms)
             case Heard(item, text):
                 return self._on_heard(item, text, now_ms)
             case Cut(item, heard_ms, text):
@@ -198,6 +195,17 @@ class Conversation:
 
     # --- what was heard
 
+    def _on_playing(self, item: str, now_ms: int) -> list[Command]:
+        self._sounding.add(item)
+        self._stuck.hold()
+        self._overdue_ms = None
+        self._overdue_asked = False
+        self.timeline.begin(now_ms, "role", item)
+        answered_ms = None if self._turn_ended_ms is None else now_ms - self._turn_ended_ms
+        self._turn_ended_ms = None
+        self.timeline.add(now_ms, "role_began", item=item, answered_ms=answered_ms)
+        return []
+
     def _on_heard(self, item: str, text: str, now_ms: int) -> list[Command]:
         self._sounding.discard(item)
         self._last_line = text or self._last_line
@@ -216,6 +224,8 @@ class Conversation:
     def _on_said(self, ref: str, now_ms: int, *, cut: bool) -> list[Command]:
         self._sounding.discard(ref)
         self.timeline.end(now_ms, ref, cut=cut)
+        if ref.startswith("end-") and self._end_asked_ms is not None:
+            self._end_asked_ms = now_ms  # the time to answer begins when the question was heard
         if self.phase is Phase.OPENING and ref.startswith("greeting"):
             return self._open_the_floor(now_ms)
         return self._after_sound(now_ms)
@@ -248,6 +258,7 @@ class Conversation:
                 self._learner_speaks = False
                 self.timeline.add(now_ms, "learner_stopped", item=item, audio_ms=audio_ms)
                 self.timeline.end(now_ms, item)
+                self._turn_ended_ms = now_ms
                 self._overdue_ms = now_ms + OVERDUE_MS
                 self._overdue_asked = False
             case protocol.LearnerSaid(item, text):

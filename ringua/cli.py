@@ -1,0 +1,361 @@
+"""The command line. Each command is a few lines; the work is elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfoNotFoundError
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from db import lines as line_rows
+from db import schools as school_rows
+from db.lines import NumberTaken
+from db.schools import SchoolExists
+from ringua import demo as demo_call
+from ringua import logs, serving, storage
+from ringua import rehearse as rehearse_call
+from ringua.settings import SettingsError, load
+from ringua.storage import Storage, StorageError
+from telephony import numbers
+from tutor.script import catalogue
+from tutor.script.catalogue import CatalogueError
+from tutor.script.class_prompt import ClassPrompt, ClassPromptError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Ringua: a telephone practice line for languages.")
+line_app = typer.Typer(no_args_is_help=True, help="Lines: numbers, their languages, level, material and scenes.")
+school_app = typer.Typer(no_args_is_help=True, help="Schools.")
+db_app = typer.Typer(no_args_is_help=True, help="The database.")
+scenario_app = typer.Typer(no_args_is_help=True, help="Scenes that can be practised.")
+app.add_typer(line_app, name="line")
+app.add_typer(school_app, name="school")
+app.add_typer(db_app, name="db")
+app.add_typer(scenario_app, name="scenario")
+
+out = Console(soft_wrap=True, highlight=False)
+
+
+class Trouble(Exception):
+    """Something a person has to do; the text is one sentence."""
+
+
+def main() -> None:
+    """Runs the command line; every expected failure is one sentence and exit code 1."""
+    try:
+        app(standalone_mode=True)
+    except (SettingsError, StorageError, Trouble, serving.PortTaken, rehearse_call.CannotCall) as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+# --- the service
+
+
+@app.command()
+def serve(
+    worker: Annotated[bool, typer.Option(help="Also run a worker, as a child process.")] = True,
+) -> None:
+    """Answers calls until it is told to stop."""
+    logs.configure()
+    serving.serve(load(), with_worker=worker)
+
+
+@app.command()
+def worker() -> None:
+    """Does the work that follows calls, until it is told to stop."""
+    logs.configure()
+    serving.work(load())
+
+
+@db_app.command("upgrade")
+def db_upgrade() -> None:
+    """Brings the database to this version's schema."""
+    out.print(f"The database is at revision {storage.upgrade(load())}.")
+
+
+# --- rehearsals
+
+
+@app.command()
+def demo(
+    record: Annotated[Path, typer.Option(help="Where the call's stereo WAV goes.")] = Path("recordings/demo.wav"),
+) -> None:
+    """Places a practice call with recorded speech and shows it live; offline unless OPENAI_API_KEY is set."""
+    logs.configure(level="ERROR")
+    _run(demo_call.run(load(), record, out))
+
+
+@app.command()
+def call(
+    to: Annotated[str, typer.Option(help="The line's number.")],
+    from_: Annotated[str, typer.Option("--from", help="The caller's number, or anonymous.")],
+    keys: Annotated[str, typer.Option(help="Keys to press in the menu, one a prompt.")] = "1",
+    say: Annotated[list[Path] | None, typer.Option(help="8 kHz WAV to say, in order; repeat for more.")] = None,
+    record: Annotated[Path | None, typer.Option(help="Where the call's stereo WAV goes.")] = None,
+    url: Annotated[str | None, typer.Option(help="The service; default http://127.0.0.1:PORT.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
+) -> None:
+    """Places a rehearsal call against a running service, signed and timed as a carrier would."""
+    logs.configure(level="WARNING")
+    plan = rehearse_call.Plan(to=to, from_=from_, keys=keys, say=tuple(say or ()), record=record, url=url)
+    _run(rehearse_call.run(load(), plan, out, as_json=as_json))
+
+
+# --- schools and lines
+
+
+@school_app.command("add")
+def school_add(
+    name: str, timezone: Annotated[str, typer.Option(help="An IANA name such as America/Puerto_Rico.")] = "UTC"
+) -> None:
+    """Adds a school."""
+
+    async def work() -> None:
+        async with storage.opened(load()) as data, data.database.anyone() as session:
+            try:
+                await school_rows.create(session, name, timezone)
+            except ZoneInfoNotFoundError as error:
+                raise Trouble(f"There is no time zone {timezone}: use a name such as Europe/Madrid.") from error
+            except SchoolExists as error:
+                raise Trouble(f"There is a school named {name} already.") from error
+        out.print(f"Added {name}.")
+
+    _run(work())
+
+
+@school_app.command("list")
+def school_list() -> None:
+    """Lists the schools."""
+
+    async def work() -> None:
+        async with storage.opened(load()) as data, data.database.anyone() as session:
+            table = Table("School", "Time zone")
+            for school in await school_rows.all(session):
+                table.add_row(school.name, school.timezone)
+        out.print(table)
+
+    _run(work())
+
+
+SchoolOption = Annotated[str, typer.Option(help="The school that owns the line.")]
+NativeOption = Annotated[str | None, typer.Option(help="The callers' own language, such as en.")]
+TargetOption = Annotated[str | None, typer.Option(help="The language they learn, such as es or es-MX.")]
+LevelOption = Annotated[str | None, typer.Option(help="CEFR level, A1 to C2.")]
+PromptOption = Annotated[Path | None, typer.Option(help="A file with this week's words and grammar.")]
+ScenariosOption = Annotated[str | None, typer.Option(help="Scenes in the menu's order, comma-separated.")]
+ModelOption = Annotated[str | None, typer.Option(help="Another realtime model for this line.")]
+OpenOption = Annotated[bool | None, typer.Option("--open/--closed", help="Whether the line takes calls.")]
+
+
+@line_app.command("add")
+def line_add(
+    number: str,
+    school: SchoolOption,
+    native: NativeOption = None,
+    target: TargetOption = None,
+    level: LevelOption = None,
+    prompt: PromptOption = None,
+    scenarios: ScenariosOption = None,
+    model: ModelOption = None,
+    open_: OpenOption = True,
+) -> None:
+    """Adds a line. It takes calls once native, target, level, class prompt and scenes are all set."""
+    settings = _line_settings(native, target, level, prompt, scenarios, model, open_)
+
+    async def work() -> None:
+        async with storage.opened(load()) as data:
+            async with data.database.anyone() as session:
+                owner = await school_rows.by_name(session, school)
+            if owner is None:
+                raise Trouble(f"There is no school named {school}: add it with `ringua school add`.")
+            try:
+                async with data.database.school(owner.id) as session:
+                    added = await line_rows.add(
+                        session, school_id=owner.id, number=_e164(number), name=school, **settings
+                    )
+            except NumberTaken as error:
+                raise Trouble(f"{error}.") from error
+        missing = added.missing()
+        out.print(
+            f"Added {added.number}. It takes no calls yet: {', '.join(missing)} not set."
+            if missing
+            else f"Added {added.number}; it takes calls."
+        )
+
+    _run(work())
+
+
+@line_app.command("set")
+def line_set(
+    number: str,
+    native: NativeOption = None,
+    target: TargetOption = None,
+    level: LevelOption = None,
+    prompt: PromptOption = None,
+    scenarios: ScenariosOption = None,
+    model: ModelOption = None,
+    open_: OpenOption = None,
+) -> None:
+    """Changes what is given of a line; the rest stays."""
+    settings = _line_settings(native, target, level, prompt, scenarios, model, open_)
+
+    async def work() -> None:
+        async with storage.opened(load()) as data:
+            found = await _line(data, number)
+            async with data.database.school(found.school_id) as session:
+                await line_rows.update(session, found.id, **settings)
+        out.print(f"Changed {found.number}.")
+
+    _run(work())
+
+
+@line_app.command("list")
+def line_list() -> None:
+    """Lists every school's lines."""
+
+    async def work() -> None:
+        table = Table(Column("Number", no_wrap=True), "School", "Native", "Target", "Level", "Scenes", "Takes calls")
+        async with storage.opened(load()) as data:
+            async with data.database.anyone() as session:
+                schools = await school_rows.all(session)
+            for school in schools:
+                async with data.database.school(school.id) as session:
+                    for line in await line_rows.list_all(session):
+                        missing = line.missing()
+                        takes = "yes" if line.live else f"no: {', '.join(missing)} not set" if missing else "closed"
+                        table.add_row(
+                            line.number,
+                            school.name,
+                            line.native or "-",
+                            line.target or "-",
+                            line.level or "-",
+                            ", ".join(line.scenarios) or "-",
+                            takes,
+                        )
+        out.print(table)
+
+    _run(work())
+
+
+@line_app.command("show")
+def line_show(number: str) -> None:
+    """Shows everything about a line."""
+
+    async def work() -> None:
+        async with storage.opened(load()) as data:
+            found = await _line(data, number)
+        table = Table(show_header=False)
+        missing = ", ".join(found.missing())
+        rows = {
+            "number": found.number,
+            "school": found.school_name,
+            "takes calls": "yes" if found.live else f"no: {missing} not set" if missing else "closed",
+            "native": found.native,
+            "target": found.target,
+            "level": found.level,
+            "scenes": ", ".join(found.scenarios),
+            "model": found.model or "the service's",
+            "class prompt": found.class_prompt,
+        }
+        for name, value in rows.items():
+            table.add_row(name, value or "-")
+        out.print(table)
+
+    _run(work())
+
+
+@scenario_app.command("list")
+def scenario_list(
+    native: Annotated[str, typer.Option(help="In whose language the titles are.")] = "en",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array instead of a table.")] = False,
+) -> None:
+    """Lists the scenes."""
+    try:
+        language = catalogue.load().language(native)
+    except CatalogueError as error:
+        raise Trouble(str(error)) from error
+    scenes: list[dict[str, Any]] = [
+        {
+            "id": scenario.id,
+            "cefr": list(scenario.cefr),
+            "minutes": scenario.minutes,
+            "title": language.scenes[scenario.id].title,
+            "goals": [language.scenes[scenario.id].can_do[goal.id] for goal in scenario.goals],
+        }
+        for scenario in catalogue.load().scenarios
+        if scenario.id in language.scenes
+    ]
+    if as_json:
+        out.print_json(json.dumps(scenes))
+        return
+    table = Table("Scene", "Level", "Minutes", "Title", "What to get done")
+    for scene in scenes:
+        table.add_row(
+            str(scene["id"]),
+            "/".join(scene["cefr"]),
+            str(scene["minutes"]),
+            str(scene["title"]),
+            language.enumerate(scene["goals"]),
+        )
+    out.print(table)
+
+
+async def _line(data: Storage, number: str) -> line_rows.LineFound:
+    async with data.database.anyone() as session:
+        found = await line_rows.by_number(session, _e164(number))
+    if found is None:
+        raise Trouble(f"There is no line {number}: `ringua line list` shows all.")
+    return found
+
+
+def _e164(number: str) -> str:
+    normal = numbers.normalise(number)
+    if normal is None:
+        raise Trouble(f"{number} is not a telephone number: write it with its country, such as +17875550100.")
+    return normal
+
+
+def _line_settings(
+    native: str | None,
+    target: str | None,
+    level: str | None,
+    prompt: Path | None,
+    scenarios: str | None,
+    model: str | None,
+    open_: bool | None,
+) -> dict[str, Any]:
+    """What was given, checked against the catalogue."""
+    shelf = catalogue.load()
+    given: dict[str, Any] = {}
+    try:
+        if native is not None:
+            given["native"] = shelf.language(native).tag
+        if target is not None:
+            given["target"] = shelf.language(target).tag
+        if level is not None:
+            given["level"] = shelf.level(level.upper()).name
+        if scenarios is not None:
+            given["scenarios"] = [shelf.scenario(name.strip()).id for name in scenarios.split(",") if name.strip()]
+        if prompt is not None:
+            text = prompt.read_text("utf-8")
+            ClassPrompt.parse(text)
+            given["class_prompt"] = text
+    except (CatalogueError, ClassPromptError) as error:
+        raise Trouble(str(error)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise Trouble(f"The file {prompt} cannot be read: {error}.") from error
+    if model is not None:
+        given["model"] = model
+    if open_ is not None:
+        given["open"] = open_
+    return given

@@ -1,0 +1,108 @@
+"""A call on the terminal, as it happens, and a short account of it afterwards."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rehearsal.realtime_wire import Violation
+from rehearsal.report import CallResult, Event
+from tutor.learning.timeline import Entry
+from tutor.script.scene import Scene
+
+STYLES = {"caller": "cyan", "menu": "magenta", "role": "green", "helper": "yellow", "line": "dim"}
+
+
+class Screen:
+    """Shows the carrier's events and the conversation's timeline, one line each, on the caller's clock."""
+
+    def __init__(self, scene: Scene, out: Console) -> None:
+        self._scene = scene
+        self._out = out
+        self._stream_ms = 0.0
+        self._entries: list[Entry] = []
+
+    def on_event(self, event: Event) -> None:
+        """Something the caller's phone noticed."""
+        match event.kind:
+            case "dial":
+                self._line(event.at_ms, "line", "ringing …")
+            case "say":
+                self._line(event.at_ms, "menu", event.text)
+            case "key":
+                self._line(event.at_ms, "caller", f"presses {event.text}")
+            case "says":
+                self._line(event.at_ms, "caller", f"speaks for {event.text}")
+            case "stream-start":
+                self._stream_ms = event.at_ms
+            case "clear" if float(str(event.data["dropped_ms"])) > 0:
+                self._line(event.at_ms, "line", f"silent at once, {event.data['dropped_ms']:.0f} ms dropped")
+            case "warning" | "error":
+                self._line(event.at_ms, "line", f"the carrier complains: {event.text}")
+            case "ended":
+                self._line(event.at_ms, "line", f"the call ended ({event.data['by']})")
+
+    def on_entry(self, call: str, entry: Entry) -> None:
+        """Something the conversation recorded."""
+        self._entries.append(entry)
+        data = entry.data
+        match entry.kind:
+            case "said":
+                self._entry(entry, data["speaker"], data["text"])
+            case "role_began":
+                answered = data["answered_ms"]
+                shown = f" ({answered} ms after the turn's end)" if answered is not None else ""
+                self._entry(entry, "role", f"begins to speak{shown}")
+            case "role_said":
+                self._entry(entry, "role", f"was heard: {data['text']}")
+            case "role_cut":
+                self._entry(entry, "role", f"was heard for {data['heard_ms']} ms: {data['text']} …")
+            case "learner_said":
+                self._entry(entry, "caller", f"said: {data['text'] or '(not made out)'}")
+            case "goal":
+                self._entry(entry, "line", f"✓ {self._scene.can_do(data['goal'])}  “{data['quote']}”")
+            case "speed":
+                self._entry(entry, "line", f"voice at speed {data['speed']}")
+
+    def account(self, result: CallResult, violations: Sequence[Violation]) -> None:
+        """What came of the call."""
+        scene = self._scene
+        earned = [entry.data["goal"] for entry in self._of("goal")]
+        answered = [e.data["answered_ms"] for e in self._of("role_began") if e.data["answered_ms"] is not None]
+        reason = self._of("ended")[-1].data["reason"] if self._of("ended") else result.ended_by
+        table = Table(show_header=False, title="The call in short", title_justify="left")
+        table.add_row("scene", f"{scene.title}, {scene.target.english_name} at {scene.level.name}")
+        table.add_row("lasted", f"{result.duration_s:.0f} s, ended by the {reason}")
+        table.add_row(
+            "turns", f"{len(self._of('learner_said'))} of the caller, {len(self._of('role_began'))} of the role"
+        )
+        done = "\n".join(f"✓ {scene.can_do(goal)}" for goal in earned)
+        left = "\n".join(f"· {scene.can_do(goal.id)}" for goal in scene.scenario.goals if goal.id not in earned)
+        table.add_row("goals", "\n".join(part for part in (done, left) if part))
+        table.add_row("help", f"{len(self._of('hint'))} hint, {len(self._of('role_cut'))} interruption")
+        if answered:
+            table.add_row("first sound", f"{statistics.median(answered):.0f} ms after a turn's end (median)")
+        slowest = max((exchange.took_ms for exchange in result.webhooks), default=0.0)
+        table.add_row("webhooks", f"{len(result.webhooks)}, the slowest answered in {slowest:.0f} ms")
+        complaints = len(violations) + sum(alert.level != "note" for alert in result.warnings)
+        table.add_row("protocol", "no complaint of either stand-in" if not complaints else f"{complaints} complaints")
+        self._out.print()
+        self._out.print(table)
+
+    def _of(self, kind: str) -> list[Entry]:
+        return [entry for entry in self._entries if entry.kind == kind]
+
+    def _entry(self, entry: Entry, who: str, what: Any) -> None:
+        self._line(self._stream_ms + entry.at_ms, who, str(what))
+
+    def _line(self, at_ms: float, who: str, what: str) -> None:
+        minutes, seconds = divmod(at_ms / 1000, 60)
+        text = Text(f"{int(minutes)}:{seconds:04.1f}  ", style="dim")
+        text.append(f"{who:<7}", style=STYLES.get(who, ""))
+        text.append(what)
+        self._out.print(text)

@@ -1,0 +1,150 @@
+"""The assembled service: everything a process needs to take calls, put together once.
+
+Nothing is decided here; the parts are handed to each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from db.accounts import Account
+from ringua.settings import Settings
+from ringua.storage import Storage
+from telephony.admission import Admitted
+from telephony.answering import Answering, Speech, Watch
+from telephony.clips import ClipShelf
+from telephony.prewarm import Prewarmer
+from telephony.twilio import webhooks
+from telephony.twilio.door import Door
+from telephony.twilio.gate import Gate
+from tutor.realtime.pricing import prices
+from tutor.realtime.session import Endpoint, RealtimeSession
+from tutor.script import catalogue
+from tutor.talk.setup import DEFAULT_VOICE
+
+log = structlog.get_logger(__name__)
+
+READY_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of a running service."""
+
+    app: FastAPI
+    door: Door
+    prewarmer: Prewarmer
+    clips: ClipShelf
+
+
+@asynccontextmanager
+async def assembled(settings: Settings, storage: Storage, *, watch: Watch | None = None) -> AsyncIterator[Service]:
+    """Puts the service together for as long as the block lasts. ``watch`` sees every call's timeline as it grows."""
+
+    async def open_session(model: str, safety_identifier: str) -> RealtimeSession:
+        endpoint = Endpoint(settings.openai_base_url, settings.openai_api_key or "", model)
+        return await RealtimeSession.open(endpoint, safety_identifier=safety_identifier)
+
+    def safety_identifier(caller_hash: bytes) -> str:
+        """What the model's provider may know of a caller: that it is the same one."""
+        return storage.keyring.hash_token(f"safety:{caller_hash.hex()}").hex()[:32]
+
+    clips = ClipShelf(storage.database)
+    prewarmer = Prewarmer(open_session)
+    answering = Answering(
+        database=storage.database,
+        catalogue=catalogue.load(),
+        clips=clips,
+        prewarmer=prewarmer,
+        prices=prices(),
+        speech=Speech(
+            model=settings.realtime_model,
+            transcribe_model=settings.transcribe_model,
+            voice=DEFAULT_VOICE,
+            audio=settings.audio,
+            max_call_minutes=settings.max_call_minutes,
+        ),
+        safety_identifier=safety_identifier,
+        watch=watch,
+        clock=asyncio.get_running_loop().time,
+    )
+
+    def prewarm(call_sid: str, admitted: Admitted) -> None:
+        caller = admitted.caller_hash
+        identifier = safety_identifier(caller) if caller is not None else ""
+        prewarmer.warm(call_sid, admitted.line.model or settings.realtime_model, identifier)
+
+    door = Door(
+        gate=_gate(settings, storage),
+        database=storage.database,
+        keyring=storage.keyring,
+        catalogue=catalogue.load(),
+        answer=answering.answer,
+        max_calls=settings.max_calls,
+        prewarm=prewarm,
+        release=prewarmer.release,
+    )
+    try:
+        yield Service(_app(door, storage), door, prewarmer, clips)
+    finally:
+        await prewarmer.close()
+        await clips.close()
+
+
+def _gate(settings: Settings, storage: Storage) -> Gate:
+    here = f"http://127.0.0.1:{settings.port}"
+    environment = None
+    if settings.twilio_account_sid and settings.twilio_auth_token:
+        tokens = [settings.twilio_auth_token, settings.twilio_auth_token_2]
+        environment = Account(
+            sid=settings.twilio_account_sid,
+            kind="twilio",
+            tokens=tuple(token for token in tokens if token),
+            rest_base=settings.twilio_api_base_url,
+            school_id=None,
+        )
+    return Gate(
+        settings.public_base_url or here,
+        database=storage.database,
+        keyring=storage.keyring,
+        environment=environment,
+        stream_base_url=settings.stream_url,
+        rehearsal_base_url=here,
+    )
+
+
+def _app(door: Door, storage: Storage) -> FastAPI:
+    app = FastAPI(title="Ringua", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.include_router(webhooks.router(door))
+
+    @app.get("/healthz")
+    async def healthz() -> PlainTextResponse:
+        """Whether the process answers."""
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
+        """Whether calls can be taken: the database answers."""
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S), storage.database.anyone() as session:
+                await session.execute(text("SELECT 1"))
+        except (TimeoutError, SQLAlchemyError, OSError) as error:
+            return JSONResponse({"ready": False, "problem": f"database: {type(error).__name__}"}, status_code=503)
+        return JSONResponse({"ready": True})
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Counters for Prometheus."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return app

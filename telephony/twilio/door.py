@@ -1,0 +1,65 @@
+"""What the carrier's routes need from the rest of the service, as one record handed in by whoever assembles it.
+
+It does nothing by itself; the callbacks are the only way from here to models, conversations and drivers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from db.endings import Ending
+from db.engine import Database
+from db.keyring import Keyring
+from db.models import Call
+from db.tokens import Claim
+from telephony.admission import Admitted
+from telephony.leg import PhoneLeg
+from telephony.twilio.gate import Gate
+from tutor.script.catalogue import Catalogue
+
+
+def _no_prewarm(call_sid: str, admitted: Admitted) -> None:
+    """Opens nothing: the first stream opens its own session."""
+
+
+def _no_release(call_sid: str) -> None:
+    """Has nothing to release."""
+
+
+async def _no_resume(call: Call) -> bool:
+    """Resumes nothing."""
+    return False
+
+
+def _bare_ending(call: Call, reason: str) -> Ending:
+    """Closes a call with nothing but its reason; a checkpoint, where there is one, is kept."""
+    return Ending(reason, resumable=call.resume is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Ports of the carrier's routes. The callbacks return at once, unless they are coroutines."""
+
+    gate: Gate
+    database: Database
+    keyring: Keyring
+    catalogue: Catalogue
+    answer: Callable[[PhoneLeg, Claim], Awaitable[None]]
+    """Holds the conversation on a leg, and closes the call's row; returns when the leg has ended. The claim's payload:
+    ``call_id``, ``account``, ``scenario``, ``level``, ``native`` (text) and ``slower`` (bool)."""
+    max_calls: int = 50
+    prewarm: Callable[[str, Admitted], None] = _no_prewarm
+    """A call (CallSid) was admitted, for the first time. Best effort."""
+    release: Callable[[str], None] = _no_release
+    """A call (CallSid) will not open a stream any more; also called for calls that were never prewarmed."""
+    resume: Callable[[Call], Awaitable[bool]] = _no_resume
+    """A stream broke off and the caller is still there: whether the scene goes on in another stream."""
+    ending: Callable[[Call, str], Ending] = _bare_ending
+    """What a call leaves behind that no driver closed, from its row and a reason of ``webhooks.Reason``."""
+    answer_timeout_s: float = 0.8
+    """For a webhook's database work in all; the carrier's own limit is 15 s, the caller hears silence meanwhile."""
+    settle_s: float = 1.0
+    """How much longer ``/after`` may take, to wait for a driver that is still writing how its call ended."""
+    start_deadline_s: float = 5.0
+    """For the first messages of a media socket."""

@@ -1,0 +1,308 @@
+"""The carrier's webhooks: a signed form comes in, a call script goes out, and a call's row moves on by one state.
+
+They decide nothing themselves: the gate lets in, admission admits, the menu says what follows a key. Each is idempotent
+by CallSid and step, answers well within a second, and turns every failure into a spoken sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Final
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import calls, endings, learners, tokens
+from db.models import Call
+from telephony import admission
+from telephony.admission import FALLBACK_LANGUAGES, Admitted, Inbound, TurnedAway
+from telephony.ivr import twiml
+from telephony.ivr.menu import FREE_TALK, Ask, Begin, Goodbye
+from telephony.ivr.record import MenuRecord
+from telephony.twilio import media
+from telephony.twilio.door import Door
+from telephony.twilio.gate import Refused, Signed
+
+KEYS_PER_ANSWER: Final = 16
+"""More keys in one answer are dropped; the carrier gathers one at a time."""
+_SETTLE_STEP_S: Final = 0.1
+_AFTER: Final = "/twilio/after"
+
+log = structlog.get_logger(__name__)
+
+
+class Reason(StrEnum):
+    """Why a call ended that no driver closed."""
+
+    LEFT_MENU = "left_menu"
+    NO_STREAM = "no_stream"
+    """The caller chose, and the media never came."""
+    LINE_LOST = "line_lost"
+    """The media broke off, and the conversation could not go on."""
+    CALLER_HUNG_UP = "caller_hung_up"
+
+
+TROUBLE: Final = frozenset({"line_lost", "model_lost", "no_stream", "process_lost"})
+"""Ends for which a caller who is still there is owed an apology."""
+
+
+class _Overtaken(Exception):
+    """Another request of the same call was faster; what was begun is rolled back."""
+
+
+class _UnknownCall(Exception):
+    """The carrier speaks of a call that has no row, or of another account's."""
+
+
+Handler = Callable[[Door, Signed, Request], Awaitable[str]]
+
+
+def router(door: Door) -> APIRouter:
+    """Returns the carrier's routes: ``/twilio/voice``, ``/menu``, ``/after``, ``/status`` and the media socket.
+
+    Raises:
+        CatalogueError: the catalogue lacks a fallback language.
+    """
+    spoken = [door.catalogue.language(tag) for tag in FALLBACK_LANGUAGES]
+    # Made now: when it is needed, nothing may have to be looked up.
+    unavailable = twiml.hang_up(*((language, [language.say("door.unavailable")]) for language in spoken))
+
+    async def handled(handler: Handler, request: Request, *, more_s: float = 0, trouble_status: int = 200) -> Response:
+        try:
+            signed = await door.gate.form(request)
+        except Refused as refused:
+            log.warning("webhook_refused", path=request.url.path, why=str(refused))
+            return Response(status_code=refused.status)
+        try:
+            async with asyncio.timeout(door.answer_timeout_s + more_s):
+                return twiml.reply(await handler(door, signed, request))
+        except (TimeoutError, SQLAlchemyError, OSError) as error:
+            # Not the text: the database quotes parameters, and they may hold what belongs in no log.
+            log.error("webhook_without_database", path=request.url.path, problem=type(error).__name__)
+        except _UnknownCall:
+            log.warning("webhook_of_unknown_call", path=request.url.path)
+        except Exception:
+            log.exception("webhook_failed", path=request.url.path)
+        return Response(unavailable, status_code=trouble_status, media_type="text/xml")
+
+    routes = APIRouter(prefix="/twilio")
+
+    @routes.post("/voice")
+    async def voice(request: Request) -> Response:
+        return await handled(_voice, request)
+
+    @routes.post("/menu")
+    async def menu(request: Request) -> Response:
+        return await handled(_menu, request)
+
+    @routes.post("/after")
+    async def after(request: Request) -> Response:
+        return await handled(_after, request, more_s=door.settle_s)
+
+    @routes.post("/status")
+    async def status(request: Request) -> Response:
+        return await handled(_status, request, trouble_status=503)
+
+    media.add_routes(routes, door)
+    return routes
+
+
+async def _voice(door: Door, signed: Signed, request: Request) -> str:
+    """A call comes in: admits it and reads the menu, or says in one sentence why not."""
+    inbound = Inbound(
+        call_sid=signed.call_sid,
+        account_sid=signed.account.sid,
+        account_school=signed.account.school_id,
+        dialled=signed.text("To"),
+        caller=signed.text("From"),
+    )
+    decision = await admission.decide(
+        inbound, database=door.database, keyring=door.keyring, catalogue=door.catalogue, max_calls=door.max_calls
+    )
+    if isinstance(decision, TurnedAway):
+        log.info("call_turned_away", call=inbound.call_sid, sentence=decision.sentence)
+        return twiml.hang_up((decision.language, [decision.language.say(decision.sentence)]))
+    if not isinstance(decision, Admitted):
+        log.info("call_to_unknown_line", call=inbound.call_sid)
+        return twiml.reject()
+    if decision.fresh:
+        log.info("call_admitted", call=inbound.call_sid, returning=decision.menu.returning)
+        door.prewarm(inbound.call_sid, decision)
+    return _render(door, signed, decision.menu, prompts=0)
+
+
+async def _menu(door: Door, signed: Signed, request: Request) -> str:
+    """The caller answered the prompt ``step`` (from 1): writes the answer down once and gives what follows it."""
+    found = await _find(door, signed)
+    step = _step(request)
+    keys = signed.text("Digits")[:KEYS_PER_ANSWER]
+    try:
+        async with door.database.school(found.school_id) as session:
+            call = await _own(session, found, signed)
+            if step == call.step and call.state == "menu":
+                record = await _answer(door, session, call, keys)
+                ended = isinstance(record.at(door.catalogue)[2], Goodbye)
+            else:
+                record, ended = MenuRecord.read(call.menu), False
+    except _Overtaken:
+        async with door.database.school(found.school_id) as session:
+            record, ended = MenuRecord.read((await _own(session, found, signed)).menu), False
+    if ended:
+        door.release(signed.call_sid)
+    if len(record.answers) < step:  # not asked yet, or closed in the meantime: there is nothing to go on with
+        native = door.catalogue.language(record.native)
+        return twiml.hang_up((native, [native.say("after.goodbye")]))
+    return _render(door, signed, record, prompts=step)
+
+
+async def _answer(door: Door, session: AsyncSession, call: Call, keys: str) -> MenuRecord:
+    """Moves a call's menu on by one answer, in the transaction of ``session``; raises ``_Overtaken``."""
+    record = MenuRecord.read(call.menu)
+    _, before, _ = record.at(door.catalogue)
+    _, state, step = record.answered(keys).at(door.catalogue)
+    token = None
+    if isinstance(step, Begin):
+        token = await _token(door, session, call, step.scenario, record, slower=step.slower)
+    record = record.answered(keys, door.keyring.encrypt(token).decode() if token else None)
+    if not await calls.save_menu(session, call.id, call.step, record.write()):
+        raise _Overtaken
+    if state.slower != before.slower and call.learner_id is not None:
+        await learners.save_settings(session, call.learner_id, {"slower": state.slower})
+    if isinstance(step, Begin):
+        await calls.begin(session, call.id, scenario=step.scenario, level=record.level)
+    elif isinstance(step, Goodbye):
+        await endings.finish(session, call.id, door.ending(call, Reason.LEFT_MENU))
+    return record
+
+
+async def _after(door: Door, signed: Signed, request: Request) -> str:
+    """The media ended, or never began: goes on with the scene where that is possible, else says how it stood."""
+    found = await _find(door, signed)
+    call = await _settled(door, signed, found)
+    record = MenuRecord.read(call.menu)
+    native = door.catalogue.language(record.native)
+    if call.state in ("live", "after") and await door.resume(call):
+        return await _reconnect(door, signed, call, record)
+    async with door.database.school(found.school_id) as session:
+        # A live call's driver may still be at work elsewhere; if it died, the sweep closes the row with its checkpoint.
+        if call.state != "live":
+            reasons = {"after": Reason.LINE_LOST, "connecting": Reason.NO_STREAM}
+            reason = reasons.get(call.state, Reason.LEFT_MENU)
+            await endings.finish(session, call.id, door.ending(call, reason))
+    door.release(signed.call_sid)
+    sentence = _closing_sentence(call)
+    log.info("call_after", call=signed.call_sid, state=call.state, reason=call.end_reason, said=sentence)
+    return twiml.hang_up((native, [native.say(sentence)]))
+
+
+async def _status(door: Door, signed: Signed, request: Request) -> str:
+    """The carrier reports on a call: keeps the news, and closes the row of a call that is over if nobody else did."""
+    status, sequence = signed.text("CallStatus"), signed.text("SequenceNumber")
+    try:
+        found = await _find(door, signed)
+    except _UnknownCall:  # rejected at the door, or turned away
+        return twiml.empty()
+    async with door.database.school(found.school_id) as session:
+        call = await _own(session, found, signed)
+        await calls.carrier_status(session, call.id, status, int(sequence) if sequence.isdecimal() else 0)
+        over = status in calls.TERMINAL
+        # The driver of a live call has what was said and closes it itself; if it died, the sweep does.
+        if over and call.state != "live":
+            reason = Reason.LEFT_MENU if call.state == "menu" else Reason.CALLER_HUNG_UP
+            await endings.finish(session, call.id, door.ending(call, reason))
+    if over:
+        door.release(signed.call_sid)
+    return twiml.empty()
+
+
+async def _find(door: Door, signed: Signed) -> calls.CallFound:
+    async with door.database.anyone() as session:
+        found = await calls.find(session, signed.call_sid)
+    if found is None:
+        raise _UnknownCall
+    return found
+
+
+async def _own(session: AsyncSession, found: calls.CallFound, signed: Signed) -> Call:
+    """Returns the call's row, if the account that signed is the one the call came from."""
+    call = await calls.get(session, found.call_id)
+    if call is None or call.account_sid != signed.account.sid:
+        raise _UnknownCall
+    return call
+
+
+async def _settled(door: Door, signed: Signed, found: calls.CallFound) -> Call:
+    """Returns the call's row once its driver has written how it ended, or as it is after ``settle_s``.
+
+    The carrier asks the moment the socket closes, on any instance, and the driver may be writing in that moment.
+    """
+    left_s = door.settle_s
+    while True:
+        async with door.database.school(found.school_id) as session:
+            call = await _own(session, found, signed)
+        if call.state != "live" or left_s <= 0:
+            return call
+        await asyncio.sleep(_SETTLE_STEP_S)
+        left_s -= _SETTLE_STEP_S
+
+
+async def _reconnect(door: Door, signed: Signed, call: Call, record: MenuRecord) -> str:
+    """Opens another stream for a scene that goes on."""
+    scenario, slower = call.scenario or FREE_TALK, record.at(door.catalogue)[1].slower
+    async with door.database.school(call.school_id) as session:
+        token = await _token(door, session, call, scenario, record, slower=slower)
+        await calls.begin(session, call.id, scenario=scenario, level=record.level)
+    native = door.catalogue.language(record.native)
+    return twiml.connect((), native, door.gate.stream_url(signed.account), {"token": token}, _AFTER)
+
+
+async def _token(
+    door: Door, session: AsyncSession, call: Call, scenario: str, record: MenuRecord, *, slower: bool
+) -> str:
+    """Issues the right to open one media stream for this call."""
+    payload = {
+        "call_id": str(call.id),
+        "account": call.account_sid,
+        "scenario": scenario,
+        "level": record.level,
+        "native": record.native,
+        "slower": slower,
+    }
+    return await tokens.issue(
+        session, door.keyring, school_id=call.school_id, carrier_sid=call.carrier_sid, payload=payload
+    )
+
+
+def _render(door: Door, signed: Signed, record: MenuRecord, *, prompts: int) -> str:
+    """Gives the answer that belongs to a step; the same for the same step, however often it is asked."""
+    context, _, step = record.at(door.catalogue, prompts)
+    if isinstance(step, Ask):
+        return twiml.ask(step, context.native, f"/twilio/menu?step={prompts + 1}")
+    if isinstance(step, Begin) and record.token is not None:
+        token = door.keyring.decrypt(record.token.encode())
+        url = door.gate.stream_url(signed.account)
+        return twiml.connect(step.says, context.native, url, {"token": token}, _AFTER)
+    return twiml.hang_up((context.native, step.says))
+
+
+def _step(request: Request) -> int:
+    """The prompt that is being answered, from 1.
+
+    Raises:
+        ValueError: the address was not made by us.
+    """
+    step = request.query_params.get("step", "")
+    if not (step.isascii() and step.isdecimal() and 0 < len(step) < 4):
+        raise ValueError("The address of a menu names no step.")
+    return int(step)
+
+
+def _closing_sentence(call: Call) -> str:
+    if call.completed:
+        return "after.well_done"
+    trouble = call.state in ("connecting", "live", "after") or call.end_reason in TROUBLE
+    return "after.trouble" if trouble else "after.goodbye"

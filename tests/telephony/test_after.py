@@ -1,0 +1,179 @@
+"""What follows the stream, the carrier's reports, and trouble with the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from sqlalchemy import text
+
+from db import endings
+from db.endings import Ending
+from db.engine import Database
+from db.keyring import Keyring
+from tests.telephony.school_line import CALL, Service, service, spoken, verbs
+from tutor.script.catalogue import load
+
+EN, ES = load().language("en"), load().language("es")
+
+
+ROUTES = ["/twilio/voice", "/twilio/menu?step=1", "/twilio/after", "/twilio/status"]
+
+
+@pytest.fixture
+async def line(database: Database, keyring: Keyring) -> AsyncIterator[Service]:
+    """A service with one live line."""
+    async with service(database, keyring) as ready:
+        yield ready
+
+
+@pytest.mark.parametrize(
+    ("ending", "sentence"),
+    [
+        (Ending("role", completed=True), "after.well_done"),
+        (Ending("key"), "after.goodbye"),
+        (Ending("safe_exit"), "after.goodbye"),
+        (Ending("model_lost"), "after.trouble"),
+        (Ending("line_lost"), "after.trouble"),
+        (Ending("line_lost", completed=True), "after.well_done"),
+    ],
+)
+async def test_after(line: Service, ending: Ending, sentence: str) -> None:
+    """What is said after the stream tells how the call stood, in the caller's language, and ends the call."""
+    _, serving = line.stream(await line.chosen())
+    await line.is_answering()
+    row = await line.row()
+    async with line.database.school(line.school_id) as session:
+        await endings.finish(session, row.id, ending)
+    for _ in range(2):
+        script = await line.told("/twilio/after")
+        assert (verbs(script), spoken(script)) == (["Say", "Hangup"], EN.say(sentence))
+    assert (await line.row()).end_reason == ending.reason
+    serving.cancel()
+
+
+async def test_after_waits_for_the_driver(database: Database, keyring: Keyring) -> None:
+    """The carrier asks the moment the socket closes: a driver that is still writing is waited for."""
+    async with service(database, keyring, change=lambda door: replace(door, settle_s=30)) as line:
+        _, serving = line.stream(await line.chosen())
+        await line.is_answering()
+        asking = asyncio.create_task(line.told("/twilio/after"))
+        row = await line.row()
+        async with line.database.school(line.school_id) as session:
+            await endings.finish(session, row.id, Ending("role", completed=True))
+        assert spoken(await asking) == EN.say("after.well_done")
+        serving.cancel()
+
+
+async def test_after_of_a_driver_that_is_gone(line: Service) -> None:
+    """A call whose driver wrote nothing is apologised for, and its row is left to the sweep that has its checkpoint."""
+    _, serving = line.stream(await line.chosen())
+    await line.is_answering()
+    assert spoken(await line.told("/twilio/after")) == EN.say("after.trouble")
+    assert (await line.row()).state == "live"
+    serving.cancel()
+
+
+async def test_after_resumes(database: Database, keyring: Keyring) -> None:
+    """Where the scene can go on, the caller is connected again with a new token."""
+    asked = []
+
+    async def resume(call: Any) -> bool:
+        asked.append(call.carrier_sid)
+        return True
+
+    async with service(database, keyring, change=lambda door: replace(door, resume=resume)) as line:
+        first, serving = line.stream(await line.chosen())
+        await line.is_answering()
+        first.hang_up(1006)
+        await serving
+        script = await line.told("/twilio/after")
+        assert verbs(script) == ["Connect", "Redirect"]
+        assert asked == [CALL]
+        parameter = script.find("Connect/Stream/Parameter")
+        assert parameter is not None
+        _, serving = line.stream(parameter.attrib["value"])
+        await line.is_answering()
+        assert line.answered[1].payload == line.answered[0].payload
+        serving.cancel()
+
+
+async def test_status(line: Service) -> None:
+    """The carrier's last word closes a call that nobody closed, once, and releases what was warmed for it."""
+    await line.told("/twilio/voice")
+    response = await line.post("/twilio/status", CallStatus="completed", SequenceNumber="2", CallDuration="12")
+    assert (response.status_code, verbs(ET.fromstring(response.content))) == (200, [])
+    row = await line.row()
+    assert (row.state, row.end_reason, row.carrier_status) == ("closed", "left_menu", "completed")
+    assert line.released == [CALL]
+
+
+async def test_status_out_of_order(line: Service) -> None:
+    """Reports that come late or twice change nothing; one without a number counts as the first."""
+    await line.told("/twilio/voice")
+    for status, sequence in [("ringing", ""), ("in-progress", "2"), ("initiated", "1"), ("in-progress", "2")]:
+        await line.post("/twilio/status", CallStatus=status, SequenceNumber=sequence)
+    row = await line.row()
+    assert (row.state, row.carrier_status, row.carrier_sequence) == ("menu", "in-progress", 2)
+    await line.post("/twilio/status", CallStatus="completed", SequenceNumber="3")
+    await line.post("/twilio/status", CallStatus="in-progress", SequenceNumber="4")
+    assert (await line.row()).carrier_status == "completed"
+
+
+async def test_status_leaves_a_live_call_to_its_driver(line: Service) -> None:
+    """A driver that is at work writes the ending itself: the carrier's report must not take it away."""
+    _, serving = line.stream(await line.chosen())
+    await line.is_answering()
+    await line.post("/twilio/status", CallStatus="completed", SequenceNumber="1")
+    row = await line.row()
+    assert (row.state, row.carrier_status) == ("live", "completed")
+    serving.cancel()
+
+
+async def test_status_while_connecting(line: Service) -> None:
+    """A caller who hangs up before the stream is there leaves a closed call, and its token opens nothing lasting."""
+    await line.chosen()
+    await line.post("/twilio/status", CallStatus="completed", SequenceNumber="1")
+    assert (await line.row()).end_reason == "caller_hung_up"
+
+
+async def test_status_of_a_rejected_call(line: Service) -> None:
+    """A report on a call that was refused at the door is acknowledged."""
+    assert (await line.post("/twilio/status", CallStatus="completed", To="+34999999999")).status_code == 200
+
+
+# --- trouble
+
+UNAVAILABLE = f"{EN.say('door.unavailable')} | {ES.say('door.unavailable')}"
+
+
+@pytest.mark.parametrize("path", ROUTES[:3])
+async def test_without_a_database(line: Service, database_url: str, path: str) -> None:
+    """When the database does not answer, a sentence in English and Spanish does, and no error text is read aloud."""
+    await line.told("/twilio/voice")
+    async with line.database.anyone() as session:
+        await session.execute(text("RESET ROLE"))
+        await session.execute(text("ALTER FUNCTION call_by_carrier_sid(text) RENAME TO gone"))
+    script = await line.told(path, Digits="1")
+    assert (verbs(script), spoken(script)) == (["Say", "Say", "Hangup"], UNAVAILABLE)
+    assert [say.attrib["language"] for say in script.iter("Say")] == [EN.say_locale, ES.say_locale]
+    assert (await line.post("/twilio/status", CallStatus="completed")).status_code == 503
+
+
+async def test_slow_database(database: Database, keyring: Keyring) -> None:
+    """A database that takes too long is not waited for."""
+    async with service(database, keyring, change=lambda door: replace(door, answer_timeout_s=0)) as line:
+        assert spoken(await line.told("/twilio/voice")) == UNAVAILABLE
+
+
+async def test_account_that_cannot_be_looked_up(line: Service) -> None:
+    """Without the database an account of the database cannot be checked: nothing is let in, and the carrier is told."""
+    async with line.database.anyone() as session:
+        await session.execute(text("RESET ROLE"))
+        await session.execute(text("ALTER FUNCTION carrier_account_by_sid(text) RENAME TO gone"))
+    assert (await line.post("/twilio/voice", account="ACown", token="own")).status_code == 503
+    assert verbs(await line.told("/twilio/voice")) == ["Gather", "Redirect"], "ours needs no database"

@@ -1,0 +1,323 @@
+"""The keypad menu, place by place and key by key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telephony.ivr.menu import (
+    FREE_TALK,
+    MAX_PROMPTS,
+    PROMPT_LIMIT_S,
+    Ask,
+    Begin,
+    Choice,
+    Goodbye,
+    MenuContext,
+    MenuState,
+    Step,
+    advance,
+    enter,
+    estimate_s,
+    replay,
+)
+from tests.telephony.plain_language import PLAIN, menu
+from tutor.script.catalogue import load
+from tutor.script.language import Language
+
+KEYS = [*"0123456789*#ABCD", None]
+answers = st.lists(st.sampled_from(["", *"0123456789*#AD", "12", "##1", "09*"]), max_size=40)
+
+
+LISTED = ["option"] * 4
+OTHERS = ["option"] * 3
+TAIL = ["free_talk", "more", "settings"]
+
+
+def said(step: Step) -> list[str]:
+    """The names of the sentences in a step."""
+    return [text.split()[0].removeprefix("menu.") for text in step.says]
+
+
+def after(context: MenuContext, *keys: str) -> tuple[MenuState, Step]:
+    """Where a caller is after these answers."""
+    return replay(context, keys)
+
+
+def begins(scenario: str, *, slower: bool = False, returning: bool = False) -> Begin:
+    """The start of a scene, with the briefing that only a new caller needs."""
+    return Begin(scenario, slower, ("menu.connecting",) if returning else ("menu.help", "menu.connecting"))
+
+
+def test_a_new_caller_hears_who_answers_first() -> None:
+    """A first call opens with the notice that names the school, and with what key 1 does."""
+    _, step = enter(menu(scenes=3, free_talk=False))
+    assert said(step) == ["notice", "recommended", "option", "option", "settings"]
+    assert "School" in step.says[0]
+    assert "S1" in step.says[1]
+    assert step.says[2:4] == ("menu.option 2 S2", "menu.option 3 S3")
+
+
+def test_a_returning_caller_is_welcomed_back() -> None:
+    """Whoever has called before is greeted as such, and hears the same keys."""
+    _, step = enter(menu(scenes=1, free_talk=False, returning=True))
+    assert said(step) == ["welcome_back", "recommended", "settings"]
+
+
+def test_only_what_is_there_is_offered() -> None:
+    """Free talk, more scenes and options are spoken when they exist."""
+    assert said(enter(menu(scenes=9, returning=True))[1]) == ["welcome_back", "recommended", *OTHERS, *TAIL]
+    assert said(enter(menu(scenes=0))[1]) == ["notice", "free_talk", "settings"]
+
+
+@pytest.mark.parametrize(
+    ("key", "outcome"),
+    [
+        ("1", begins("s1")),
+        ("2", begins("s2")),
+        ("3", begins("s3")),
+        ("4", begins("s4")),
+        ("5", ["wrong_key", *LISTED, "more"]),
+        ("6", ["wrong_key", *LISTED, "more"]),
+        ("7", ["wrong_key", *LISTED, "more"]),
+        ("8", begins(FREE_TALK)),
+        ("9", [*OTHERS, *TAIL]),
+        ("0", ["settings_menu"]),
+        ("*", [*LISTED, *TAIL]),
+        ("#", ["notice", "recommended", *OTHERS, *TAIL]),
+        ("A", ["wrong_key", *LISTED, "more"]),
+        (None, ["no_input", *LISTED, "more"]),
+    ],
+)
+def test_opening(key: str | None, outcome: Begin | list[str]) -> None:
+    """Every key at the opening does what the menu says, every other one says so."""
+    context = menu()
+    _, step = advance(context, enter(context)[0], key)
+    assert step == outcome if isinstance(outcome, Begin) else said(step) == outcome
+
+
+@pytest.mark.parametrize(
+    ("key", "outcome"),
+    [
+        ("1", begins("s1")),
+        ("2", begins("s8")),
+        ("3", begins("s9")),
+        ("4", ["wrong_key", "option", "option"]),
+        ("8", begins(FREE_TALK)),
+        ("9", ["wrong_key", "option", "option"]),
+        ("0", ["settings_menu"]),
+        ("*", [*OTHERS, *TAIL]),
+        ("#", ["option", "option", "free_talk", "settings"]),
+        (None, ["no_input", "option", "option"]),
+    ],
+)
+def test_last_page(key: str | None, outcome: Begin | list[str]) -> None:
+    """Further pages number their scenes from 2 again, key 1 stays the recommended one, and star goes back."""
+    context = menu()
+    state, step = after(context, "9", "9")
+    assert step.says[:2] == ("menu.option 2 S8", "menu.option 3 S9")
+    _, step = advance(context, state, key)
+    assert step == outcome if isinstance(outcome, Begin) else said(step) == outcome
+
+
+@pytest.mark.parametrize(
+    ("key", "outcome", "place", "slower"),
+    [
+        ("1", ["privacy"], "settings", False),
+        ("2", ["slower_set", *LISTED, "more"], "main", True),
+        ("3", ["normal_set", *LISTED, "more"], "main", False),
+        ("*", [*LISTED, *TAIL], "main", False),
+        ("#", ["settings_menu"], "settings", False),
+        ("0", ["settings_menu"], "settings", False),
+        ("4", ["wrong_key", "settings_menu"], "settings", False),
+        ("8", ["wrong_key", "settings_menu"], "settings", False),
+        ("D", ["wrong_key", "settings_menu"], "settings", False),
+        (None, ["no_input", *LISTED, "more"], "main", False),
+    ],
+)
+def test_settings(key: str | None, outcome: list[str], place: str, slower: bool) -> None:
+    """Settings read the privacy statement, change the voice, and lead back by star or by silence."""
+    context = menu()
+    state, step = advance(context, after(context, "0")[0], key)
+    assert (said(step), state.place, state.slower) == (outcome, place, slower)
+
+
+def test_slower_voice_comes_with_the_scene() -> None:
+    """A slower voice that was chosen now, or in an earlier call, goes with the scene until it is changed."""
+    assert after(menu(), "0", "2", "1")[1] == begins("s1", slower=True)
+    assert after(menu(slower=True), "3")[1] == begins("s3", slower=True)
+    assert after(menu(slower=True), "0", "3", "1")[1] == begins("s1")
+
+
+def test_only_new_callers_are_briefed() -> None:
+    """The keys of the conversation are taught before the first scene, and then no more."""
+    assert said(after(menu(), "1")[1]) == ["help", "connecting"]
+    assert said(after(menu(returning=True), "1")[1]) == ["connecting"]
+
+
+def test_silence_of_a_new_caller() -> None:
+    """Silence asks again shortly, then tells everything again, then says goodbye."""
+    context = menu(scenes=1, free_talk=False)
+    outcomes = [said(after(context, *[""] * times)[1]) for times in (1, 2, 3)]
+    assert outcomes == [["no_input", "option"], ["notice", "recommended", "settings"], ["goodbye"]]
+    assert isinstance(after(context, "", "", "")[1], Goodbye)
+
+
+def test_silence_of_a_returning_caller() -> None:
+    """Someone who knows the line and presses nothing is put through at the second silence."""
+    assert said(after(menu(returning=True), "")[1]) == ["no_input", *LISTED, "more"]
+    assert after(menu(returning=True), "", "")[1] == begins("s1", returning=True)
+    assert after(menu(scenes=0, returning=True), "", "")[1] == begins(FREE_TALK, returning=True)
+
+
+def test_a_key_shows_that_someone_is_there() -> None:
+    """Silences count in a row: any key, even a wrong one, starts the count again."""
+    assert isinstance(after(menu(), "", "", "7", "", "")[1], Ask)
+
+
+def test_keys_pressed_early() -> None:
+    """Several keys in one answer count one after the other; those after the choice are dropped."""
+    assert after(menu(), "02")[0].slower
+    assert after(menu(), "9923333")[1] == begins("s8")
+    assert after(menu(), "1", "2", "0")[1] == begins("s1")
+
+
+def test_one_key_reaches_the_scene_from_anywhere_on_the_menu() -> None:
+    """On any page, after any reprompt, key 1 starts the recommended scene."""
+    for path in ([], ["9"], ["9", "9"], [""], ["7"], ["#"], ["0", "*"], ["0", "2"], ["0", ""]):
+        assert after(menu(returning=True), *path, "1")[1] == begins("s1", slower="2" in path, returning=True)
+
+
+def test_every_place_and_key() -> None:
+    """Every key has an outcome in every state that can be reached, and none raises or leaves the menu silent."""
+    for context in (menu(0), menu(1), menu(5), menu(17, returning=True), menu(3, free_talk=False)):
+        seen, new = set(), {enter(context)[0]}
+        while new:
+            seen |= new
+            reached = {advance(context, state, key) for state, key in product(new, KEYS)}
+            assert all(step.says and all(step.says) for _, step in reached)
+            new = {replace(state, prompts=1) for state, step in reached if isinstance(step, Ask)} - seen
+        assert {state.place for state in seen} == {"main", "settings"}
+
+
+@given(answers, st.integers(0, 17), st.booleans(), st.booleans())
+def test_any_answers_end(keys: list[str], scenes: int, returning: bool, free_talk: bool) -> None:
+    """Whatever is pressed, the menu asks, begins or says goodbye, and within a bounded number of prompts it ends."""
+    context = menu(scenes, returning=returning, free_talk=free_talk or not scenes)
+    state, step = replay(context, keys)
+    assert step.says
+    assert state.prompts <= MAX_PROMPTS
+    for _ in range(MAX_PROMPTS):
+        if not isinstance(step, Ask):
+            break
+        state, step = advance(context, state, "#")
+    assert isinstance(step, Begin | Goodbye)
+    if isinstance(step, Begin):
+        assert step.scenario in {FREE_TALK, *(choice.scenario for choice in context.choices)}
+
+
+@given(answers, st.integers(0, 40))
+def test_replay_is_one_step_after_another(keys: list[str], cut: int) -> None:
+    """Replaying a part of the answers and going on from there comes to the same place as replaying all."""
+    context = menu()
+    first, second = keys[:cut], keys[cut:]
+    state, step = replay(context, first)
+    for answer in second:
+        for key in answer or (None,):
+            if isinstance(step, Ask):
+                state, step = advance(context, state, key)
+    assert (state, step) == replay(context, keys)
+
+
+LANGUAGES = load().natives
+
+
+def heard(context: MenuContext) -> set[tuple[MenuState, Step]]:
+    """Everything that can be heard in a menu, by whatever way."""
+    seen: set[tuple[MenuState, Step]] = set()
+    new = {enter(context)}
+    while new:
+        seen |= new
+        reached = {advance(context, state, key) for (state, step), key in product(new, KEYS) if isinstance(step, Ask)}
+        new = {(replace(state, prompts=1), step) for state, step in reached} - seen
+    return seen
+
+
+def full(native: Language, *, first: int = 0, returning: bool = False) -> MenuContext:
+    """A menu of every scene of a language, free talk included, recommending the one at ``first``."""
+    choices = [Choice(name, texts.title, texts.preview) for name, texts in native.scenes.items() if name != FREE_TALK]
+    turned = tuple(choices[first:] + choices[:first])
+    return MenuContext(native, "Colegio Público García Lorca", returning, turned, free_talk=True)
+
+
+@pytest.mark.parametrize("native", LANGUAGES, ids=lambda language: language.tag)
+@pytest.mark.parametrize("returning", [False, True])
+def test_prompts_are_short_in_every_language(native: Language, returning: bool) -> None:
+    """In every language and with every scene recommended, no prompt that can be heard is longer than 20 seconds."""
+    for first in range(len(full(native).choices)):
+        longest = max((step.says for _, step in heard(full(native, first=first, returning=returning))), key=estimate_s)
+        assert estimate_s(longest) <= PROMPT_LIMIT_S, longest
+
+
+@pytest.mark.parametrize("native", LANGUAGES, ids=lambda language: language.tag)
+def test_everything_is_spoken_somewhere(native: Language) -> None:
+    """In every language free talk, further scenes, settings and privacy are spoken, not only possible."""
+    spoken = {text for _, step in heard(full(native)) for text in step.says}
+    assert {native.say(f"menu.{key}") for key in ("free_talk", "more", "settings", "privacy", "help")} <= spoken
+
+
+@pytest.mark.parametrize("native", LANGUAGES, ids=lambda language: language.tag)
+def test_reprompts_are_shorter_than_the_opening(native: Language) -> None:
+    """After silence or a wrong key less is said than at first."""
+    opening = estimate_s(after(full(native))[1].says)
+    assert estimate_s(after(full(native), "")[1].says) < opening
+    assert estimate_s(after(full(native), "7")[1].says) < opening
+
+
+@pytest.mark.parametrize("native", LANGUAGES, ids=lambda language: language.tag)
+def test_every_scene_can_be_heard_and_begun(native: Language) -> None:
+    """Going through the list with key 9 names every scene of the line once, with the key that starts it."""
+    context = full(native)
+    titles = {choice.scenario: choice.title for choice in context.choices}
+    state, step = after(context, "*")
+    begun = []
+    for _ in range(len(titles)):
+        for key in "1234" if state.page == 0 else "234":
+            _, chosen = advance(context, state, key)
+            if isinstance(chosen, Begin):
+                assert native.say("menu.option", key=key, title=titles[chosen.scenario]) in step.says
+                begun.append(chosen.scenario)
+        page = state.page
+        state, step = advance(context, state, "9")
+        if state.page == page:
+            break
+    assert begun == list(titles)
+
+
+def test_an_opening_without_room_leads_to_the_list() -> None:
+    """Where the greeting leaves no room for the scenes, key 9 reads them; their keys work at once all the same."""
+    choices = tuple(Choice(f"s{n}", f"S{n}", "a preview " * 17) for n in range(1, 9))
+    context = MenuContext(PLAIN, "A school", returning=False, choices=choices)
+    _, step = enter(context)
+    assert said(step) == ["notice", "recommended", "more", "settings"]
+    assert estimate_s(step.says) <= PROMPT_LIMIT_S
+    assert after(context, "3")[1] == begins("s3")
+    assert after(context, "9")[1].says[:4] == tuple(f"menu.option {n} S{n}" for n in range(1, 5))
+    assert after(context, "9", "9")[1].says[:3] == tuple(f"menu.option {n - 3} S{n}" for n in range(5, 8))
+
+
+def test_an_empty_menu_is_no_menu() -> None:
+    """A line without scenes never gets to a menu."""
+    with pytest.raises(ValueError, match="at least one"):
+        menu(0, free_talk=False)
+
+
+def test_estimates() -> None:
+    """A sentence is estimated by its letters, and Chinese by its syllables."""
+    assert estimate_s(["a" * 150]) == pytest.approx(10.35)
+    assert estimate_s(["你" * 45]) == pytest.approx(10.35)
+    assert estimate_s(["", "a" * 15, "a" * 15]) == pytest.approx(2.7)
