@@ -348,11 +348,14 @@ def _now_ms() -> float:
     return asyncio.get_running_loop().time() * 1000
 
 
-async def _serve(port: int, script: Script) -> None:
+async def _serve(port: int, script: Script, tell: Callable[[str], object] = print) -> None:
     voices = Voices() if available() else None
     async with RealtimeServer(port=port, script=script, voices=voices) as server:
-        print(f"OPENAI_BASE_URL={server.base_url} OPENAI_API_KEY=sk-rehearsal")
-        print("This model plays a script and recognises no speech." + ("" if voices else " It speaks in tones."))
+        sound = "" if voices else " It speaks in tones."
+        tell(
+            f"OPENAI_BASE_URL={server.base_url} OPENAI_API_KEY=sk-rehearsal\n"
+            f"This model plays a script and recognises no speech.{sound}"
+        )
         await asyncio.get_running_loop().create_future()
 
 

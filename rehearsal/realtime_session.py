@@ -254,7 +254,9 @@ class Session(Wire):
         part = item.content[0]
         part.transcript = transcript
         usage = transcription_usage(model, part.audio_ms, transcript, self.script.transcript_usage)
-        detected = {"languages": [{"code": self.script.language[:2]}]} if model in HINTED_TRANSCRIPTION else {}
+        detected = (
+            {"languages": [{"code": self.script.language.split("-")[0]}]} if model in HINTED_TRANSCRIPTION else {}
+        )
         self.emit(f"{kind}.completed", **where, transcript=transcript, usage=usage, **detected)
 
     # What time does

@@ -25,6 +25,7 @@ from ringua.service import Service, assembled
 from ringua.settings import Settings
 from ringua.storage import Storage
 from telephony.answering import Watch
+from telephony.link import RENEW_BEFORE_S
 
 REHEARSAL_KEY = "sk-rehearsal"
 SCHOOL = "Rehearsal"
@@ -94,6 +95,7 @@ async def rehearsing(
     speech_scale: float = 1.0,
     strict: bool = True,
     watch: Watch | None = None,
+    renew_before_s: float = RENEW_BEFORE_S,
 ) -> AsyncIterator[Rehearsal]:
     """Starts everything for as long as the block lasts.
 
@@ -107,6 +109,7 @@ async def rehearsing(
         speech_scale: how long prompts and pauses last compared with real life.
         strict: whether leaving fails when the service broke the carrier's protocol.
         watch: sees every call's timeline as it grows.
+        renew_before_s: how long before its expiry a model session is replaced.
     """
     async with AsyncExitStack() as stack:
         spoken = voices.Voices() if voiced and voices.available() else None
@@ -117,7 +120,9 @@ async def rehearsing(
         if model is not None:
             changes |= {"openai_base_url": model.base_url, "openai_api_key": REHEARSAL_KEY}
         settings = settings.model_copy(update=changes)
-        service = await stack.enter_async_context(assembled(settings, storage, watch=watch))
+        service = await stack.enter_async_context(
+            assembled(settings, storage, watch=watch, renew_before_s=renew_before_s)
+        )
         await stack.enter_async_context(Server(config(service.app)).running(listener))
 
         def say(text: str, locale: str) -> bytes:

@@ -6,7 +6,7 @@ Nothing is decided here; the parts are handed to each other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -18,11 +18,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.accounts import Account
+from db.models import Call
 from ringua.settings import Settings
 from ringua.storage import Storage
 from telephony.admission import Admitted
-from telephony.answering import Answering, Speech, Watch
+from telephony.answering import Answering, Speech, Watch, ending_from_checkpoint
 from telephony.clips import ClipShelf
+from telephony.link import RENEW_BEFORE_S
 from telephony.prewarm import Prewarmer
 from telephony.twilio import webhooks
 from telephony.twilio.door import Door
@@ -37,19 +39,28 @@ log = structlog.get_logger(__name__)
 READY_TIMEOUT_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+STREAMS_OF_A_CALL = 6
+"""How often a call may be taken up again; a line that breaks more often than that is no line."""
+
+
+@dataclass(slots=True)
 class Service:
-    """The parts of a running service."""
+    """The parts of a running service. ``draining`` is set once it may take no new calls."""
 
     app: FastAPI
-    door: Door
-    prewarmer: Prewarmer
-    clips: ClipShelf
+    answering: Answering
+    draining: bool = False
 
 
 @asynccontextmanager
-async def assembled(settings: Settings, storage: Storage, *, watch: Watch | None = None) -> AsyncIterator[Service]:
-    """Puts the service together for as long as the block lasts. ``watch`` sees every call's timeline as it grows."""
+async def assembled(
+    settings: Settings, storage: Storage, *, watch: Watch | None = None, renew_before_s: float = RENEW_BEFORE_S
+) -> AsyncIterator[Service]:
+    """Puts the service together for as long as the block lasts.
+
+    ``watch`` sees every call's timeline as it grows; ``renew_before_s`` is how long before its expiry a model session
+    is replaced.
+    """
 
     async def open_session(model: str, safety_identifier: str) -> RealtimeSession:
         endpoint = Endpoint(settings.openai_base_url, settings.openai_api_key or "", model)
@@ -73,6 +84,7 @@ async def assembled(settings: Settings, storage: Storage, *, watch: Watch | None
             voice=DEFAULT_VOICE,
             audio=settings.audio,
             max_call_minutes=settings.max_call_minutes,
+            renew_before_s=renew_before_s,
         ),
         safety_identifier=safety_identifier,
         watch=watch,
@@ -84,6 +96,10 @@ async def assembled(settings: Settings, storage: Storage, *, watch: Watch | None
         identifier = safety_identifier(caller) if caller is not None else ""
         prewarmer.warm(call_sid, admitted.line.model or settings.realtime_model, identifier)
 
+    async def resume(call: Call) -> bool:
+        """Whether a scene whose stream broke off goes on: always, unless the line breaks again and again."""
+        return call.scenario is not None and call.streams < STREAMS_OF_A_CALL
+
     door = Door(
         gate=_gate(settings, storage),
         database=storage.database,
@@ -93,9 +109,13 @@ async def assembled(settings: Settings, storage: Storage, *, watch: Watch | None
         max_calls=settings.max_calls,
         prewarm=prewarm,
         release=prewarmer.release,
+        resume=resume,
+        ending=ending_from_checkpoint,
+        draining=lambda: service.draining,
     )
+    service = Service(_app(door, storage, lambda: service), answering)
     try:
-        yield Service(_app(door, storage), door, prewarmer, clips)
+        yield service
     finally:
         await prewarmer.close()
         await clips.close()
@@ -123,7 +143,7 @@ def _gate(settings: Settings, storage: Storage) -> Gate:
     )
 
 
-def _app(door: Door, storage: Storage) -> FastAPI:
+def _app(door: Door, storage: Storage, service: Callable[[], Service]) -> FastAPI:
     app = FastAPI(title="Ringua", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(webhooks.router(door))
 
@@ -134,7 +154,9 @@ def _app(door: Door, storage: Storage) -> FastAPI:
 
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
-        """Whether calls can be taken: the database answers."""
+        """Whether calls can be taken: the process is not about to end, and the database answers."""
+        if service().draining:
+            return JSONResponse({"ready": False, "problem": "draining", "calls": service().answering.live}, 503)
         try:
             async with asyncio.timeout(READY_TIMEOUT_S), storage.database.anyone() as session:
                 await session.execute(text("SELECT 1"))

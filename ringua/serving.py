@@ -16,7 +16,7 @@ from db import jobs
 from ringua import storage
 from ringua.jobs import all_jobs
 from ringua.server import Server, config, listen
-from ringua.service import assembled
+from ringua.service import Service, assembled
 from ringua.settings import Settings, SettingsError
 
 log = structlog.get_logger(__name__)
@@ -24,6 +24,10 @@ log = structlog.get_logger(__name__)
 WORKER_RESTART_S = 2.0
 WORKER_STOP_S = 25.0
 """Longer than a worker waits for its jobs, shorter than a host waits before it kills."""
+
+
+HAND_OVER_S = 3.0
+"""From a closed stream to the carrier's question at /after, and our answer to it."""
 
 
 class PortTaken(Exception):
@@ -69,7 +73,25 @@ async def _serve(settings: Settings, with_worker: bool) -> None:
                 where = settings.public_base_url or f"http://127.0.0.1:{settings.port}"
                 log.info("service.ready", port=settings.port, address=where, model=settings.realtime_model)
                 await stop.wait()
-                log.info("service.stopping")
+                await _drain(service, settings.drain_s)
+
+
+async def _drain(service: Service, drain_s: float) -> None:
+    """Takes no new calls, lets the live ones end, and hands over those that have not by the deadline.
+
+    A stream that is closed sends its carrier to /after, where any instance goes on with the conversation; this one
+    keeps answering meanwhile, so that nobody is left on a silent line.
+    """
+    service.draining = True
+    log.info("service.draining", calls=service.answering.live, deadline_s=drain_s)
+    try:
+        async with asyncio.timeout(drain_s):
+            await service.answering.idle()
+    except TimeoutError:
+        log.info("service.handing_over", calls=service.answering.live)
+        await service.answering.hand_over()
+        await asyncio.sleep(HAND_OVER_S)
+    log.info("service.stopping", calls=service.answering.live)
 
 
 async def _work(settings: Settings) -> None:

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     audio: Literal["pcm", "pcmu"] = Field("pcm", alias="RINGUA_AUDIO")
     max_calls: int = Field(50, alias="RINGUA_MAX_CALLS", ge=1, le=10_000)
     max_call_minutes: float = Field(15, alias="RINGUA_MAX_CALL_MINUTES", gt=0, le=55)
+    drain_s: float = Field(20, alias="RINGUA_DRAIN_SECONDS", ge=0, le=3600)
+    """How long live calls may go on after SIGTERM before they are handed over; hosts kill after 30 s as a rule."""
 
     @field_validator("public_base_url", "stream_url", "openai_base_url", "twilio_api_base_url")
     @classmethod

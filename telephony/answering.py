@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
 import stamina
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,11 +22,12 @@ from db.engine import Database
 from db.models import Call as CallRow
 from db.tokens import Claim
 from telephony.audio.transcode import Format, transcoder
-from telephony.call import Call, Session
+from telephony.call import Call
 from telephony.clips import ClipKey, ClipShelf, SchoolClips
 from telephony.ivr.record import MenuRecord
 from telephony.ledger import Ledger
 from telephony.leg import PhoneLeg
+from telephony.link import RENEW_BEFORE_S, Session
 from telephony.prewarm import Prewarmer
 from tutor.learning.timeline import Entry, Timeline
 from tutor.realtime.pricing import Prices
@@ -33,8 +35,10 @@ from tutor.realtime.protocol import ModelFailed
 from tutor.script.catalogue import Catalogue
 from tutor.script.class_prompt import ClassPrompt, ClassPromptError
 from tutor.script.scene import Scene
-from tutor.talk.conversation import SPEED_MIN, SPEED_STEP, Conversation, Rules
-from tutor.talk.setup import fixed_texts, session_config, turn_detection
+from tutor.talk.conversation import Conversation, Rules
+from tutor.talk.keypad import SPEED_MIN, SPEED_STEP
+from tutor.talk.setup import essential_texts, fixed_texts, session_config, turn_detection
+from tutor.talk.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +46,10 @@ HEARTBEAT_S = 30.0
 """A slot without a heartbeat for two minutes is free again; three may be lost before that."""
 
 DATABASE_TIMEOUT_S = 5.0
+_DATABASE_TROUBLE = (TimeoutError, SQLAlchemyError, OSError)
+
+HANDED_ON = frozenset({"line_lost"})
+"""Ends of a stream after which the caller may still be there: the conversation goes on in another stream."""
 
 Watch = Callable[[str, Entry], None]
 """Sees every timeline entry as it happens: (the carrier's identifier of the call, entry)."""
@@ -57,6 +65,8 @@ class Speech:
     voice: str
     audio: Format
     max_call_minutes: float
+    renew_before_s: float = RENEW_BEFORE_S
+    """How long before its expiry a model session is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,7 @@ class _Booked:
     model: str
     scene: Scene
     speed: float
+    resumed: Snapshot | None
 
 
 class StreamUnknown(Exception):
@@ -100,6 +111,8 @@ class Answering:
         self._safety_identifier = safety_identifier
         self._watch = watch
         self._clock = clock
+        self._live: dict[str, PhoneLeg] = {}
+        self._changed = asyncio.Event()
 
     async def answer(self, leg: PhoneLeg, claim: Claim) -> None:
         """Serves one stream whose token was claimed. Raises `StreamUnknown`, and SQLAlchemyError before the start."""
@@ -114,12 +127,18 @@ class Answering:
         watch = self._watch
         timeline = Timeline(None if watch is None else lambda entry: watch(sid, entry))
         limit_ms = int(self._speech.max_call_minutes * 60_000)
-        conversation = Conversation(scene, Rules(limit_ms, booked.speed), timeline)
-        ledger = Ledger(self._prices, model=booked.model, transcribe_model=self._speech.transcribe_model)
+        conversation = Conversation(scene, Rules(limit_ms, booked.speed), timeline, booked.resumed)
+        ledger = Ledger(
+            self._prices,
+            model=booked.model,
+            transcribe_model=self._speech.transcribe_model,
+            before=booked.resumed.spent if booked.resumed is not None else None,
+        )
 
         async def connect(*, receive: Callable[[bytes], None], lost: Callable[[ModelFailed], None]) -> Session:
             return await self._connect(sid, booked, receive, lost)
 
+        learner_turn = asyncio.Event()
         call = Call(
             leg,
             connect,
@@ -130,15 +149,45 @@ class Answering:
             turn_detection=turn_detection(scene),
             on_usage=ledger.book,
             clock=self._clock,
+            essential=essential_texts(scene),
+            began_ms=booked.resumed.elapsed_ms if booked.resumed is not None else 0,
+            on_learner_turn=learner_turn.set,
+            renew_before_s=self._speech.renew_before_s,
         )
-        beating = asyncio.create_task(self._beat(leg, booked), name="call-heartbeat")
+
+        def snapshot() -> Snapshot:
+            return msgspec.structs.replace(conversation.snapshot(int(call.now_ms)), spent=ledger.summary())
+
+        self._live[sid] = leg
+        keeping = asyncio.create_task(self._keep(leg, booked, snapshot, learner_turn), name="call-keeper")
         try:
             await call.run()
         finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
             # Together: the carrier asks at once how the call ended, and the model's server may be slow to let go.
-            await asyncio.gather(call.close(), self._close(booked, conversation, ledger))
+            lost = conversation.end_reason in HANDED_ON
+            ending = self._hand_on(booked, snapshot()) if lost else self._close(booked, conversation, ledger)
+            try:
+                await asyncio.gather(call.close(), ending)
+            finally:
+                del self._live[sid]
+                self._changed.set()
+
+    @property
+    def live(self) -> int:
+        """How many calls this process is serving."""
+        return len(self._live)
+
+    async def idle(self) -> None:
+        """Returns when no call is being served, and what came of all of them is written."""
+        while self._live:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def hand_over(self) -> None:
+        """Ends every stream; the carrier then asks any instance at /after, where the conversation goes on."""
+        await asyncio.gather(*(leg.close() for leg in list(self._live.values())))
 
     async def _book(self, school_id: UUID, call_id: UUID) -> _Booked:
         async with asyncio.timeout(DATABASE_TIMEOUT_S), self._database.school(school_id) as session:
@@ -148,6 +197,7 @@ class Answering:
         if stream is None or row is None or line is None or row.scenario is None:
             raise StreamUnknown("The call of this stream is over.")
         menu = MenuRecord.read(row.menu)
+        resumed = Snapshot.read(row.resume) if row.resume is not None else None
         scene = self._catalogue.scene(
             row.scenario,
             native=menu.native,
@@ -159,7 +209,7 @@ class Answering:
         speed = scene.level.speed
         if menu.slower:
             speed = round(max(SPEED_MIN, speed - SPEED_STEP), 2)
-        return _Booked(row, stream, line.model or self._speech.model, scene, speed)
+        return _Booked(row, stream, line.model or self._speech.model, scene, speed, resumed)
 
     async def _connect(
         self, sid: str, booked: _Booked, receive: Callable[[bytes], None], lost: Callable[[ModelFailed], None]
@@ -182,26 +232,48 @@ class Answering:
             raise
         return session
 
-    async def _beat(self, leg: PhoneLeg, booked: _Booked) -> None:
-        """Shows life; ends the leg when the call was closed, or taken up by another stream, meanwhile."""
+    async def _keep(
+        self, leg: PhoneLeg, booked: _Booked, snapshot: Callable[[], Snapshot], learner_turn: asyncio.Event
+    ) -> None:
+        """Shows life, and writes a checkpoint after each turn of the learner.
+
+        Ends the leg when the call was closed, or taken up by another stream, meanwhile.
+        """
+        row = booked.row
         while True:
-            await asyncio.sleep(HEARTBEAT_S)
             try:
-                async with asyncio.timeout(DATABASE_TIMEOUT_S), self._database.school(booked.row.school_id) as session:
-                    ours = await calls.heartbeat(session, booked.row.id, stream=booked.stream)
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await learner_turn.wait()
+            except TimeoutError:
+                pass  # nobody spoke: a sign of life alone
+            spoke = learner_turn.is_set()
+            learner_turn.clear()
+            try:
+                async with asyncio.timeout(DATABASE_TIMEOUT_S), self._database.school(row.school_id) as session:
+                    if spoke:
+                        ours = await calls.checkpoint(session, row.id, snapshot().write(), stream=booked.stream)
+                    else:
+                        ours = await calls.heartbeat(session, row.id, stream=booked.stream)
             except (TimeoutError, SQLAlchemyError, OSError) as error:
-                log.warning("heartbeat.missed", call=booked.row.carrier_sid, problem=type(error).__name__)
+                log.warning("heartbeat.missed", call=row.carrier_sid, problem=type(error).__name__)
                 continue
             if not ours:
-                log.warning("call.taken_over", call=booked.row.carrier_sid)
+                log.warning("call.taken_over", call=row.carrier_sid)
                 await leg.close()
                 return
 
+    async def _hand_on(self, booked: _Booked, snapshot: Snapshot) -> None:
+        """The stream is gone and the caller may still be there: what is needed to go on is written down."""
+        row = booked.row
+        async for attempt in stamina.retry_context(on=_DATABASE_TROUBLE, attempts=5, timeout=20.0):
+            with attempt:
+                async with asyncio.timeout(DATABASE_TIMEOUT_S), self._database.school(row.school_id) as session:
+                    await calls.checkpoint(session, row.id, snapshot.write(), stream=booked.stream)
+                    await calls.disconnected(session, row.id, stream=booked.stream)
+
     async def _close(self, booked: _Booked, conversation: Conversation, ledger: Ledger) -> None:
-        ending = ending_of(conversation, ledger)
-        async for attempt in stamina.retry_context(
-            on=(TimeoutError, SQLAlchemyError, OSError), attempts=5, timeout=60.0
-        ):
+        ending = ending_of(conversation, ledger, booked.row.id, booked.row.school_id)
+        async for attempt in stamina.retry_context(on=_DATABASE_TROUBLE, attempts=5, timeout=60.0):
             with attempt:
                 async with asyncio.timeout(DATABASE_TIMEOUT_S), self._database.school(booked.row.school_id) as session:
                     await endings.finish(session, booked.row.id, ending, stream=booked.stream)
@@ -218,26 +290,45 @@ def _class_prompt(text: str | None) -> ClassPrompt | None:
         return None
 
 
-def ending_of(conversation: Conversation, ledger: Ledger) -> Ending:
+def ending_of(conversation: Conversation, ledger: Ledger, call_id: UUID, school_id: UUID) -> Ending:
     """What a conversation leaves behind in the database."""
     timeline = conversation.timeline
     last_ms = timeline.entries[-1].at_ms if timeline.entries else 0
+    snapshot = conversation.snapshot(last_ms)
     return Ending(
         reason=conversation.end_reason or "process_lost",
-        turns=[
-            NewTurn(
-                turn.speaker,
-                turn.start_ms,
-                turn.end_ms if turn.end_ms is not None else last_ms,
-                turn.text or None,
-                turn.item,
-                turn.cut,
-            )
-            for turn in timeline.turns
-        ],
-        events=[NewEvent(entry.at_ms, entry.kind, dict(entry.data)) for entry in timeline.entries],
+        turns=_turns(snapshot),
+        events=_events(snapshot),
         usage=ledger.summary(),
         cost_micro_usd=ledger.micro_usd,
         cost_complete=ledger.micro_usd is not None,
         completed=conversation.succeeded,
+        job=("calls.debrief", {"call_id": str(call_id), "school_id": str(school_id)}),
     )
+
+
+def ending_from_checkpoint(call: CallRow, reason: str) -> Ending:
+    """What a call leaves behind whose process died: all that its last checkpoint holds; its cost is not complete."""
+    if call.resume is None:
+        return Ending(reason)
+    snapshot = Snapshot.read(call.resume)
+    return Ending(
+        reason,
+        turns=_turns(snapshot),
+        events=_events(snapshot),
+        usage=snapshot.spent,
+        cost_micro_usd=snapshot.spent.get("micro_usd"),
+        resumable=True,
+        job=("calls.debrief", {"call_id": str(call.id), "school_id": str(call.school_id)}),
+    )
+
+
+def _turns(snapshot: Snapshot) -> list[NewTurn]:
+    return [
+        NewTurn(turn.speaker, turn.start_ms, turn.end_ms, turn.text or None, turn.item, turn.cut)
+        for turn in snapshot.turns
+    ]
+
+
+def _events(snapshot: Snapshot) -> list[NewEvent]:
+    return [NewEvent(at_ms, kind, data) for at_ms, kind, data in snapshot.events]

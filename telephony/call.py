@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import structlog
 
 from telephony.audio.transcode import Transcoder
 from telephony.clips import ClipKey
 from telephony.leg import EndedBy, PhoneLeg
+from telephony.link import RENEW_BEFORE_S, Connect, ModelLink
 from telephony.playout import ItemHeard, Output, Playout, SendAudio, SendMark
+from telephony.prompter import Clips, Prompter
 from tutor.realtime import protocol
-from tutor.realtime.protocol import RealtimeProtocol
-from tutor.realtime.session import BYTES_PER_MS, ModelUnavailable
-from tutor.talk import notes
+from tutor.realtime.session import BYTES_PER_MS
 from tutor.talk.conversation import Conversation
 from tutor.talk.exchange import (
     AnswerTool,
@@ -37,8 +36,10 @@ from tutor.talk.exchange import (
     HungUp,
     Key,
     Listen,
+    ModelBack,
     ModelLost,
     Playing,
+    Renew,
     Replay,
     Respond,
     Say,
@@ -48,7 +49,6 @@ from tutor.talk.exchange import (
     SetSpeed,
     Tick,
 )
-from tutor.talk.goals import words
 
 log = structlog.get_logger(__name__)
 
@@ -67,44 +67,6 @@ REPLAY_BYTES = 30 * 8_000
 SILENCE = b"\xff"
 
 
-class Clips(Protocol):
-    """What a call needs of the clip shelf."""
-
-    def get(self, key: ClipKey) -> bytes | None:
-        """The clip, when it is at hand."""
-
-    def keep(self, key: ClipKey, ulaw: bytes) -> None:
-        """Adds a clip."""
-
-
-class Session(Protocol):
-    """What a call needs of a model session (`tutor.realtime.session.RealtimeSession`)."""
-
-    def send(self, message: bytes) -> None:
-        """Writes one event."""
-
-    async def close(self) -> None:
-        """Ends the session."""
-
-
-class Connect(Protocol):
-    """Opens a session that is set for the call's scene. Raises `ModelUnavailable`."""
-
-    async def __call__(
-        self, *, receive: Callable[[bytes], None], lost: Callable[[protocol.ModelFailed], None]
-    ) -> Session: ...
-
-
-@dataclass(slots=True)
-class _Reading:
-    """A fixed text or an aside that the model is speaking outside the conversation."""
-
-    command: Say | Aside
-    ulaw: bytearray
-    item: str | None = None
-    text: str | None = None
-
-
 class Call:
     """One caller's call: `run` serves it from the first frame of the leg to its end, `close` lets the model go."""
 
@@ -120,22 +82,46 @@ class Call:
         turn_detection: Mapping[str, Any],
         on_usage: Callable[[protocol.Used], None],
         clock: Callable[[], float],
+        essential: Sequence[tuple[str, str]] = (),
+        began_ms: int = 0,
+        on_learner_turn: Callable[[], None] | None = None,
+        renew_before_s: float = RENEW_BEFORE_S,
     ) -> None:
-        """``clock``: monotonic seconds of the running loop; ``on_usage`` books what the model used."""
+        """Puts the call together; nothing happens before `run`.
+
+        Args:
+            leg: the caller.
+            connect: opens a session with the model, set for the scene.
+            conversation: what decides.
+            transcoder: between the leg's audio and the model's.
+            clips: fixed texts as audio.
+            voice: the role's voice.
+            turn_detection: how the model listens.
+            on_usage: books what the model used.
+            clock: monotonic seconds of the running loop.
+            essential: (text, language) of what must be at hand when the model is not; read and kept in quiet moments.
+            began_ms: where the call's clock stands: above 0 for a call that resumes.
+            on_learner_turn: told after each turn of the learner, once its transcript is there (a checkpoint is due).
+            renew_before_s: how long before its expiry a model session is replaced.
+        """
         self._leg = leg
-        self._connect = connect
-        self._session: Session | None = None
-        self._unsent: list[bytes] = []
-        """What the model will be told once its session is there: the greeting does not wait for it."""
-        self._model = RealtimeProtocol(self._to_model, self, bytes_per_ms=BYTES_PER_MS[transcoder.format])
+        self._link = ModelLink(
+            connect,
+            self,
+            bytes_per_ms=BYTES_PER_MS[transcoder.format],
+            on_back=lambda: self._feed(ModelBack()),
+            on_gone=lambda: self._feed(ModelLost(again=False)),
+            name=leg.info.call_id,
+            renew_before_s=renew_before_s,
+        )
         self._conversation = conversation
         self._transcoder = transcoder
-        self._clips = clips
-        self._voice = voice
         self._turn_detection = turn_detection
         self._on_usage = on_usage
         self._clock = clock
+        self._began_ms = began_ms
         self._began = clock()
+        self._on_learner_turn = on_learner_turn
         self._playout = Playout()
         self._timer: asyncio.TimerHandle | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -143,65 +129,50 @@ class Call:
 
         self._listening = False
         self._kept = bytearray()
-        self._deaf_until_ms = 0.0
+        self._deaf_until_ms: float | None = None
 
         self._events: deque[Event] = deque()
         self._handling = False
 
         self._speaking: set[str] = set()
         """Items of the role that have begun to play and are neither heard nor cut."""
-        self._says: deque[Say | Aside | Replay] = deque()
-        self._reading: _Reading | None = None
-        self._refs: dict[str, str] = {}
-        """Playout item -> ref of the fixed text, aside or replay that it is."""
         self._held: deque[tuple[str, bytes | None]] = deque()
         """Audio of the role that waits until a reading is whole; None marks an item's end."""
-        self._last_turn = bytearray()
         self._last_item: str | None = None
+        self._last_turn = bytearray()
+        self._prompter = Prompter(
+            self,
+            model=lambda: self._link.protocol,
+            clips=clips,
+            key=lambda say: ClipKey(say.text, say.language, voice, conversation.speed),
+            replay=lambda: bytes(self._last_turn),
+            on_greeting=self._keep_greeting,
+            essential=essential,
+        )
 
     @property
     def now_ms(self) -> float:
-        """Milliseconds since the call's media began."""
-        return (self._clock() - self._began) * 1000
+        """Milliseconds since the call's media first began."""
+        return (self._clock() - self._began) * 1000 + self._began_ms
 
     async def run(self) -> None:
         """Serves the call until its media has ended. `close` belongs after it."""
         self._began = self._clock()
+        self._link.open()
         self._feed(Began())
-        connecting = asyncio.create_task(self._open_session(), name="call-connect")
         try:
             await self._leg.run(self)
         finally:
             self._over = True
             if self._timer is not None:
                 self._timer.cancel()
-            tasks = [task for task in (connecting, self._closing) if task is not None]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._closing is not None:
+                self._closing.cancel()
+                await asyncio.gather(self._closing, return_exceptions=True)
 
     async def close(self) -> None:
         """Closes the model's session, which may take a moment: what came of the call can be written meanwhile."""
-        if self._session is not None:
-            await self._session.close()
-
-    async def _open_session(self) -> None:
-        try:
-            session = await self._connect(receive=self._model.receive, lost=self.on_model_event)
-        except ModelUnavailable as error:
-            log.error("model.unavailable", call=self._leg.info.call_id, code=error.code, problem=str(error))
-            self._feed(ModelLost(again=False))
-            return
-        self._session = session
-        unsent, self._unsent = self._unsent, []
-        for message in unsent:
-            session.send(message)
-
-    def _to_model(self, message: bytes) -> None:
-        if self._session is not None:
-            self._session.send(message)
-        else:
-            self._unsent.append(message)
+        await self._link.close()
 
     # --- the caller's side (LegListener)
 
@@ -212,9 +183,12 @@ class Call:
             if len(self._kept) > KEPT_BYTES:
                 del self._kept[:-KEPT_BYTES]
             return
-        if self._deaf_until_ms and self.now_ms < self._deaf_until_ms:
-            ulaw = SILENCE * len(ulaw)
-        self._model.append(self._transcoder.to_model(ulaw))
+        if self._deaf_until_ms is not None:
+            if self.now_ms < self._deaf_until_ms:
+                ulaw = SILENCE * len(ulaw)
+            else:
+                self._deaf_until_ms = None
+        self._link.protocol.append(self._transcoder.to_model(ulaw))
 
     def on_key(self, digit: str) -> None:
         """A key: the tones that leak into the audio are dropped, the conversation decides."""
@@ -227,9 +201,10 @@ class Call:
 
     def on_leg_end(self, by: EndedBy, detail: str) -> None:
         """The media is gone."""
-        for name in self._speaking:
-            heard_ms = self._playout.heard_ms(name, self.now_ms)
-            self._events.append(Cut(name, heard_ms, self._model.heard_text(name, heard_ms)))
+        now_ms, model = self.now_ms, self._link.protocol
+        for item in self._speaking:
+            heard_ms = self._playout.heard_ms(item, now_ms)
+            self._events.append(Cut(item, heard_ms, model.heard_text(item, heard_ms)))
         self._speaking.clear()
         self._feed(HungUp(by, detail))
         self._over = True
@@ -240,15 +215,8 @@ class Call:
         """Audio of the role, or of a reading outside the conversation."""
         ulaw = self._transcoder.to_caller(audio)
         if aside is not None:
-            reading = self._reading
-            if reading is None or reading.command.ref != aside[1]:
-                return  # a reading that was cut off meanwhile
-            if reading.item is None:
-                reading.item = item
-                self._refs[item] = reading.command.ref
-            reading.ulaw += ulaw
-            self._emit(self._playout.push(item, ulaw, self.now_ms))
-        elif self._reading is not None:
+            self._prompter.on_audio(item, aside[1], ulaw)
+        elif self._prompter.reading or self._held:
             self._held.append((item, ulaw))
         else:
             self._role_audio(item, ulaw)
@@ -256,10 +224,12 @@ class Call:
     def on_model_audio_end(self, item: str) -> None:
         """An item has no more audio."""
         self._transcoder.reset_to_caller()
-        if self._reading is not None and self._reading.item != item:
+        if self._prompter.on_audio_end(item):
+            return
+        if self._prompter.reading or self._held:
             self._held.append((item, None))
         else:
-            self._emit(self._playout.end(item, self.now_ms))
+            self.sound_ends(item)
 
     def on_model_event(self, event: protocol.ModelEvent) -> None:
         """Everything of the model that is not audio."""
@@ -269,24 +239,45 @@ class Call:
                     self._cut(cancel=False)
                     self._feed(event)
             case protocol.AsideSaid(ref=ref, text=text):
-                if self._reading is not None and self._reading.command.ref == ref:
-                    self._reading.text = text
-            case protocol.Responded(purpose=None):
-                self._feed(event)
-            case protocol.Responded(ref=ref):
-                if self._reading is not None and self._reading.command.ref == ref:
-                    self._read_through(self._reading, event)
+                self._prompter.on_text(ref, text)
+            case protocol.Responded(purpose=purpose) if purpose is not None:
+                self._prompter.on_responded(event)
+                self._release_held()
             case protocol.Used():
                 self._on_usage(event)
             case protocol.RequestRefused(code=code, sentence=sentence):
                 log.error("model.request_refused", call=self._leg.info.call_id, code=code, said=sentence)
-            case protocol.ModelFailed(code=code, sentence=sentence):
+            case protocol.ModelFailed(code=code, sentence=sentence, again=again):
                 log.error("model.failed", call=self._leg.info.call_id, code=code, said=sentence)
-                self._feed(ModelLost(again=False))
+                self._lose_model(again)
+            case protocol.LearnerSaid():
+                self._feed(event)
+                if self._on_learner_turn is not None:
+                    self._on_learner_turn()
             case _:
                 self._feed(event)
 
-    # --- speaking
+    def _lose_model(self, again: bool) -> None:
+        """The session is gone: what it has given so far is heard out."""
+        model = self._link.protocol
+        unfinished = tuple((item, model.text(item)) for item in self._speaking if model.unfinished(item))
+        for item, _ in unfinished:
+            self.sound_ends(item)
+        self._feed(ModelLost(again, unfinished))
+
+    # --- sound (Mouth)
+
+    def sound(self, item: str, ulaw: bytes) -> None:
+        """Plays more of an item."""
+        self._emit(self._playout.push(item, ulaw, self.now_ms))
+
+    def sound_ends(self, item: str) -> None:
+        """The item has no more sound."""
+        self._emit(self._playout.end(item, self.now_ms))
+
+    def tell(self, event: Event) -> None:
+        """Something the conversation must know."""
+        self._feed(event)
 
     def _role_audio(self, item: str, ulaw: bytes) -> None:
         if item != self._last_item:
@@ -294,93 +285,40 @@ class Call:
             self._last_turn.clear()
         if len(self._last_turn) < REPLAY_BYTES:
             self._last_turn += ulaw
-        outputs = self._playout.push(item, ulaw, self.now_ms)
+        self.sound(item, ulaw)
         if item not in self._speaking:
             self._speaking.add(item)
-            self._emit(outputs)
             self._feed(Playing(item))
-        else:
-            self._emit(outputs)
-
-    def _next_say(self) -> None:
-        """Speaks what is next in line; a reading by the model is waited for, so that two never mix."""
-        while self._says and self._reading is None:
-            command = self._says.popleft()
-            ulaw = self._ready(command)
-            if ulaw is not None:
-                item = f"say-{command.ref}"
-                self._refs[item] = command.ref
-                if command.ref.startswith("greeting"):
-                    self._last_turn[:] = ulaw
-                outputs = self._playout.push(item, ulaw, self.now_ms)
-                self._emit(outputs + self._playout.end(item, self.now_ms))
-            elif isinstance(command, Replay):
-                self._feed(SayCut(command.ref))
-            else:
-                self._read(command)
-
-    def _ready(self, command: Say | Aside | Replay) -> bytes | None:
-        if isinstance(command, Replay):
-            return bytes(self._last_turn) or None
-        return self._clips.get(self._clip_key(command)) if isinstance(command, Say) else None
-
-    def _read(self, command: Say | Aside) -> None:
-        self._reading = _Reading(command, bytearray())
-        if isinstance(command, Say):
-            instructions = notes.read_aloud(command.language) + f"«{command.text}»"
-            self._model.aside("read", command.ref, instructions, [command.text])
-        else:
-            purpose = command.ref.rpartition("-")[0]
-            self._model.aside(purpose, command.ref, command.instructions, command.texts)
-
-    def _read_through(self, reading: _Reading, ended: protocol.Responded) -> None:
-        """A reading is generated whole (or failed): keep it as a clip when it said just the text, and go on."""
-        self._reading = None
-        command = reading.command
-        if reading.item is None:
-            self._feed(SayCut(command.ref))
-        elif command.ref.startswith("greeting"):
-            self._last_turn[:] = reading.ulaw
-        if isinstance(command, Say) and ended.status == "completed" and reading.item is not None and not ended.cut:
-            if words(reading.text or "") == words(command.text):
-                self._clips.keep(self._clip_key(command), bytes(reading.ulaw))
-            else:
-                log.warning("clip.misread", wanted=command.text, said=reading.text)
-        self._next_say()
-        self._release_held()
 
     def _release_held(self) -> None:
-        while self._held and self._reading is None:
+        while self._held and not self._prompter.reading:
             item, ulaw = self._held.popleft()
             if ulaw is None:
-                self._emit(self._playout.end(item, self.now_ms))
+                self.sound_ends(item)
             else:
                 self._role_audio(item, ulaw)
 
-    def _clip_key(self, command: Say) -> ClipKey:
-        return ClipKey(command.text, command.language, self._voice, self._conversation.speed)
+    def _keep_greeting(self, ulaw: bytes) -> None:
+        self._last_turn[:] = ulaw[:REPLAY_BYTES]
 
     def _cut(self, *, cancel: bool) -> None:
         """Silences the line at once, then tells the model what was heard, then the conversation."""
         heard = self._playout.clear(self.now_ms)
         self._leg.clear()
-        self._model.interrupt(
+        model = self._link.protocol
+        model.interrupt(
             ((one.item, one.heard_ms, one.ended and one.heard_ms >= one.pushed_ms) for one in heard), cancel=cancel
         )
         self._transcoder.reset_to_caller()
-        cut: list[Event] = [SayCut(command.ref) for command in self._says]
-        if self._reading is not None and self._reading.item is None:
-            cut.append(SayCut(self._reading.command.ref))
-        self._says.clear()
-        self._reading = None
         self._held.clear()
+        cut = self._prompter.cut()
         for one in heard:
-            ref = self._refs.pop(one.item, None)
+            ref = self._prompter.heard(one.item)
             if ref is not None:
                 cut.append(SayCut(ref))
             elif one.item in self._speaking:
                 self._speaking.discard(one.item)
-                cut.append(Cut(one.item, one.heard_ms, self._model.heard_text(one.item, one.heard_ms)))
+                cut.append(Cut(one.item, one.heard_ms, model.heard_text(one.item, one.heard_ms)))
         for event in cut:
             self._feed(event)
         self._arm()
@@ -397,12 +335,12 @@ class Call:
         self._arm()
 
     def _heard(self, item: str) -> None:
-        ref = self._refs.pop(item, None)
+        ref = self._prompter.heard(item)
         if ref is not None:
             self._feed(SayHeard(ref))
         elif item in self._speaking:
             self._speaking.discard(item)
-            self._feed(Heard(item, self._model.text(item)))
+            self._feed(Heard(item, self._link.protocol.text(item)))
 
     # --- the conversation
 
@@ -418,14 +356,14 @@ class Call:
                     self._do(command)
         finally:
             self._handling = False
+        self._use_quiet()
         self._arm()
 
     def _do(self, command: Command) -> None:
-        model = self._model
+        model = self._link.protocol
         match command:
             case Say() | Aside() | Replay():
-                self._says.append(command)
-                self._next_say()
+                self._prompter.add(command)
             case CutRole():
                 self._cut(cancel=True)
             case Listen(on):
@@ -438,21 +376,40 @@ class Call:
                 model.set_speed(speed)
             case AnswerTool(call_id, output, reply):
                 model.answer_tool(call_id, output, reply)
+            case Renew():
+                self._listening = False
+                self._held.clear()
+                self._prompter.abandon()
+                self._link.renew()
             case End():
                 self._end()
 
     def _listen(self, on: bool) -> None:
         detection = self._turn_detection if on else None
-        self._model.update({"audio": {"input": {"turn_detection": detection}}})
+        self._link.protocol.update({"audio": {"input": {"turn_detection": detection}}})
         if on and not self._listening:
             self._listening = True
             kept = bytes(self._kept)
             self._kept.clear()
+            self._transcoder.reset_to_model()
             self._conversation.timeline.add(int(self.now_ms) - len(kept) // 8, "listening")
             if kept:
-                self._model.append(self._transcoder.to_model(kept))
+                self._link.protocol.append(self._transcoder.to_model(kept))
         elif not on:
             self._listening = False
+
+    def _use_quiet(self) -> None:
+        """What is best done while nobody speaks: renewing a session that expires soon, reading what may be needed."""
+        if self._over or not self._conversation.quiet:
+            return
+        if self._link.fresh:
+            self._listening = False
+            self._prompter.abandon()
+            self._link.swap()
+            for seed in self._conversation.history():
+                self._link.protocol.seed(seed.speaker, seed.text)
+            self._listen(True)
+        self._prompter.read_essentials()
 
     def _end(self) -> None:
         if self._closing is None and not self._over:
@@ -483,3 +440,5 @@ class Call:
         due_ms = self._conversation.next_due_ms
         if due_ms is not None and self.now_ms >= due_ms:
             self._feed(Tick())
+        else:
+            self._use_quiet()

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from tutor.realtime.events import InputTokens, OutputTokens, TranscriptionUsage, Usage
 from tutor.realtime.pricing import Prices
 from tutor.realtime.protocol import Used
 
+_COUNTED = (
+    "responses",
+    "text_in",
+    "audio_in",
+    "text_cached",
+    "audio_cached",
+    "text_out",
+    "audio_out",
+    "transcriptions",
+    "transcription_in",
+    "transcription_out",
+)
+
 
 class Ledger:
     """Adds up responses and transcriptions. A model without a price makes the whole cost unknown (None)."""
 
-    def __init__(self, prices: Prices, *, model: str, transcribe_model: str) -> None:
+    def __init__(
+        self, prices: Prices, *, model: str, transcribe_model: str, before: Mapping[str, Any] | None = None
+    ) -> None:
+        """``before``: the `summary` of the call's earlier stream, to go on from."""
+        earlier = dict(before or {})
         self._prices = prices
         self._model = model
         self._transcribe_model = transcribe_model
-        self._tokens: Counter[str] = Counter()
-        self._transcribed_s = 0.0
-        self._micro_usd = 0
-        self._unknown = False
+        self._tokens: Counter[str] = Counter({kind: int(earlier.get(kind, 0)) for kind in _COUNTED})
+        self._transcribed_s = float(earlier.get("transcribed_s", 0.0))
+        self._micro_usd = int(earlier.get("micro_usd") or 0)
+        self._unknown = bool(earlier) and earlier.get("micro_usd") is None
 
     @property
     def micro_usd(self) -> int | None:
@@ -62,7 +80,8 @@ class Ledger:
     def summary(self) -> dict[str, Any]:
         """Tokens by modality, models and the price file's date: the call row's ``usage``."""
         return {
-            **dict(self._tokens),
+            **{kind: self._tokens[kind] for kind in _COUNTED},
+            "micro_usd": self.micro_usd,
             "transcribed_s": round(self._transcribed_s, 3),
             "model": self._model,
             "transcribe_model": self._transcribe_model,

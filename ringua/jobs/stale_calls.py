@@ -5,9 +5,11 @@ from __future__ import annotations
 import structlog
 
 from db import endings
+from db.calls import TERMINAL
 from db.endings import Ending
 from db.engine import Database
 from db.models import Call
+from telephony.answering import ending_from_checkpoint
 
 log = structlog.get_logger(__name__)
 
@@ -19,5 +21,6 @@ async def close_stale_calls(database: Database) -> None:
 
 
 def _ending(call: Call) -> Ending:
-    reason = "process_lost" if call.state in ("live", "after") else "left_menu"
-    return Ending(reason, resumable=call.resume is not None)
+    if call.carrier_status in TERMINAL and call.state != "menu":
+        return ending_from_checkpoint(call, "caller_hung_up")
+    return ending_from_checkpoint(call, "process_lost" if call.state in ("live", "after") else "left_menu")

@@ -76,6 +76,15 @@ def hang_up(*spoken: tuple[Language, Iterable[str]]) -> str:
     return _xml(response)
 
 
+def hold(native: Language, sentence: str, url: str, *, pause_s: int = 1) -> str:
+    """Says a sentence, waits a moment and asks again at ``url``."""
+    response = VoiceResponse()
+    _say(response, native, [sentence])
+    response.pause(length=pause_s)
+    response.redirect(url, method="POST")
+    return _xml(response)
+
+
 def reject() -> str:
     """Refuses the call without answering it: the caller hears that the number is not in use, and nobody pays."""
     response = VoiceResponse()

@@ -27,6 +27,11 @@ def _no_release(call_sid: str) -> None:
     """Has nothing to release."""
 
 
+def _not_draining() -> bool:
+    """Takes calls."""
+    return False
+
+
 async def _no_resume(call: Call) -> bool:
     """Resumes nothing."""
     return False
@@ -57,6 +62,8 @@ class Door:
     """A stream broke off and the caller is still there: whether the scene goes on in another stream."""
     ending: Callable[[Call, str], Ending] = _bare_ending
     """What a call leaves behind that no driver closed, from its row and a reason of ``webhooks.Reason``."""
+    draining: Callable[[], bool] = _not_draining
+    """Whether this process takes no new calls and no new streams, because it is about to end."""
     answer_timeout_s: float = 0.8
     """For a webhook's database work in all; the carrier's own limit is 15 s, the caller hears silence meanwhile."""
     settle_s: float = 1.0

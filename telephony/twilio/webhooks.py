@@ -26,6 +26,7 @@ from telephony.ivr.record import MenuRecord
 from telephony.twilio import media
 from telephony.twilio.door import Door
 from telephony.twilio.gate import Refused, Signed
+from tutor.script.language import Language
 
 KEYS_PER_ANSWER: Final = 16
 """More keys in one answer are dropped; the carrier gathers one at a time."""
@@ -67,9 +68,8 @@ def router(door: Door) -> APIRouter:
     Raises:
         CatalogueError: the catalogue lacks a fallback language.
     """
-    spoken = [door.catalogue.language(tag) for tag in FALLBACK_LANGUAGES]
     # Made now: when it is needed, nothing may have to be looked up.
-    unavailable = twiml.hang_up(*((language, [language.say("door.unavailable")]) for language in spoken))
+    unavailable = twiml.hang_up(*_unavailable(door))
 
     async def handled(handler: Handler, request: Request, *, more_s: float = 0, trouble_status: int = 200) -> Response:
         try:
@@ -111,8 +111,17 @@ def router(door: Door) -> APIRouter:
     return routes
 
 
+def _unavailable(door: Door) -> list[tuple[Language, list[str]]]:
+    """The sentence for callers whose language is not known yet: please ring again, in each fallback language."""
+    spoken = [door.catalogue.language(tag) for tag in FALLBACK_LANGUAGES]
+    return [(language, [language.say("door.unavailable")]) for language in spoken]
+
+
 async def _voice(door: Door, signed: Signed, request: Request) -> str:
     """A call comes in: admits it and reads the menu, or says in one sentence why not."""
+    if door.draining():
+        log.info("call_while_draining", call=signed.call_sid)
+        return twiml.hang_up(*_unavailable(door))
     inbound = Inbound(
         call_sid=signed.call_sid,
         account_sid=signed.account.sid,
@@ -185,7 +194,11 @@ async def _after(door: Door, signed: Signed, request: Request) -> str:
     call = await _settled(door, signed, found)
     record = MenuRecord.read(call.menu)
     native = door.catalogue.language(record.native)
-    if call.state in ("live", "after") and await door.resume(call):
+    again = call.state == "connecting" and call.streams >= _number(request, "stream", "1")
+    if again or (call.state in ("live", "after") and await door.resume(call)):
+        if door.draining():
+            # Another instance is to take the scene up; the carrier asks again until it reaches one.
+            return twiml.hold(native, native.say("call.holding"), f"/twilio/after?stream={call.streams}")
         return await _reconnect(door, signed, call, record)
     async with door.database.school(found.school_id) as session:
         # A live call's driver may still be at work elsewhere; if it died, the sweep closes the row with its checkpoint.
@@ -257,7 +270,8 @@ async def _reconnect(door: Door, signed: Signed, call: Call, record: MenuRecord)
         token = await _token(door, session, call, scenario, record, slower=slower)
         await calls.begin(session, call.id, scenario=scenario, level=record.level)
     native = door.catalogue.language(record.native)
-    return twiml.connect((), native, door.gate.stream_url(signed.account), {"token": token}, _AFTER)
+    after = f"{_AFTER}?stream={call.streams + 1}"
+    return twiml.connect((), native, door.gate.stream_url(signed.account), {"token": token}, after)
 
 
 async def _token(
@@ -285,7 +299,7 @@ def _render(door: Door, signed: Signed, record: MenuRecord, *, prompts: int) -> 
     if isinstance(step, Begin) and record.token is not None:
         token = door.keyring.decrypt(record.token.encode())
         url = door.gate.stream_url(signed.account)
-        return twiml.connect(step.says, context.native, url, {"token": token}, _AFTER)
+        return twiml.connect(step.says, context.native, url, {"token": token}, f"{_AFTER}?stream=1")
     return twiml.hang_up((context.native, step.says))
 
 
@@ -295,10 +309,19 @@ def _step(request: Request) -> int:
     Raises:
         ValueError: the address was not made by us.
     """
-    step = request.query_params.get("step", "")
-    if not (step.isascii() and step.isdecimal() and 0 < len(step) < 4):
-        raise ValueError("The address of a menu names no step.")
-    return int(step)
+    return _number(request, "step")
+
+
+def _number(request: Request, name: str, default: str = "") -> int:
+    """A number in the address, from 1.
+
+    Raises:
+        ValueError: the address was not made by us.
+    """
+    number = request.query_params.get(name, default)
+    if not (number.isascii() and number.isdecimal() and 0 < len(number) < 4):
+        raise ValueError(f"The address names no {name}.")
+    return int(number)
 
 
 def _closing_sentence(call: Call) -> str:

@@ -94,6 +94,7 @@ class ModelSession:
         self.lost = lost
         self.sent: list[dict[str, Any]] = []
         self.closed = False
+        self.expires_at: int | None = None
         self._receive = receive
 
     def send(self, message: bytes) -> None:

@@ -211,7 +211,7 @@ async def test_choosing(line: Service) -> None:
     (stream,) = script[2]
     assert stream.attrib == {"url": "wss://voice.example.org/twilio/media"}
     assert [parameter.attrib["name"] for parameter in stream] == ["token"]
-    assert script[3].text == "/twilio/after"
+    assert script[3].text == "/twilio/after?stream=1"
     row = await line.row()
     assert (row.state, row.scenario, row.level) == ("connecting", "cafe_order", "A1")
     assert stream[0].attrib["value"] not in str(row.menu), "what is stored does not open a stream"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tutor.script.catalogue import PACKAGED, CatalogueError, load
+from tutor.script.language import NATIVE_STRINGS, TARGET_PHRASES
 from tutor.script.level import LEVELS, PRESETS
 from tutor.script.scenario import VOICES, Scenario
 
@@ -42,6 +43,9 @@ EDGE = 0.15
 def copy(tmp_path: Path) -> Path:
     """A catalogue of one's own to break."""
     return Path(shutil.copytree(PACKAGED, tmp_path / "catalogue"))
+
+
+SHARED = "tag", "name", "english_name", "transcription", "say_voice", "say_locale", "espeak", "script", "register"
 
 
 def edit(file: Path, old: str, new: str) -> None:
@@ -137,7 +141,7 @@ def test_the_seed_preset_keeps_the_first_plan_s_silences() -> None:
         (lambda: CATALOGUE.scenario("cinema"), r"There is no scenario cinema; there are cafe_order, .*\."),
         (lambda: CATALOGUE.level("A0"), r"There is no level A0; there are A1, A2, B1, B2, C1, C2\."),
         (lambda: CATALOGUE.level("A1", "fast"), r"There is no preset fast; there are ringua, seed\."),
-        (lambda: CATALOGUE.language("xx"), r"There is no language xx; there are en, en-GB, .*\."),
+        (lambda: CATALOGUE.language("xx"), r"There is no language xx; there are .*en, en-GB, .*\."),
         (lambda: CATALOGUE.scene("cafe_order", native="en", target="xx-YY", level="A1"), r"There is no language xx"),
     ],
 )
@@ -174,10 +178,81 @@ def test_a_scene_speaks_each_side_s_language() -> None:
         scene.scenario.goal("fly")
 
 
-def test_a_learner_may_practise_their_own_language() -> None:
-    """Native and target may be the same, for heritage speakers."""
-    scene = CATALOGUE.scene("cafe_order", native="es-PR", target="es-PR", level="B1")
-    assert scene.native is scene.target
+@pytest.mark.parametrize(
+    ("native", "target", "sentence"),
+    [
+        ("es", "es", r"The native language es and the target es are one language; a pair needs two\."),
+        ("en-GB", "en-US", r"The native language en-GB and the target en-US are one language"),
+    ],
+)
+def test_a_pair_that_cannot_be_is_refused_with_one_sentence(native: str, target: str, sentence: str) -> None:
+    """A learner's own language, in whatever region, is no target."""
+    with pytest.raises(CatalogueError, match=sentence):
+        CATALOGUE.scene("cafe_order", native=native, target=target, level="B1")
+
+
+def small_language(tag: str, *, native: bool = False, target: bool = False) -> str:
+    """A file of the smallest language there can be, with free talk as its only scene."""
+    goals = [goal.id for goal in CATALOGUE.scenario("free_talk").goals]
+    lines = [f'{key} = "{tag}"' for key in SHARED] + ["teacher_words = []"]
+    if native:
+        lines += ['but_words = ["x"]', 'list_last = " x "', "language_names = {}"]
+        for key, parameters in NATIVE_STRINGS.items():
+            lines.append(f'says.{key} = "{" ".join(f"{{{name}}}" for name in parameters)}"')
+        lines += ['scenes.free_talk.title = "x"', 'scenes.free_talk.preview = "x"']
+        lines += [f'scenes.free_talk.can_do.{goal} = "x"' for goal in goals]
+    if target:
+        lines += ['accent = "x"', 'address = { formal = "x", informal = "x" }']
+        lines += [f'target.{key} = "x"' for key in TARGET_PHRASES]
+        lines += ['scenes.free_talk.greeting = "x"', 'scenes.free_talk.keywords = ["x"]']
+        lines += [f'scenes.free_talk.hints.{goal} = ["x", "y", "z"]' for goal in goals]
+    return "\n".join(lines)
+
+
+def test_a_language_may_be_for_speakers_only_or_for_learners_only(copy: Path) -> None:
+    """What a file does not offer is neither listed nor given; the other side works."""
+    (copy / "languages/xn.toml").write_text(small_language("xn", native=True), encoding="utf-8")
+    (copy / "languages/xt.toml").write_text(small_language("xt", target=True), encoding="utf-8")
+    catalogue = load(copy)
+    native, target = catalogue.language("xn"), catalogue.language("xt")
+    assert (native.is_native, native.is_target) == (True, False)
+    assert (target.is_native, target.is_target) == (False, True)
+    assert native in catalogue.natives
+    assert native not in catalogue.targets
+    assert target in catalogue.targets
+    assert target not in catalogue.natives
+    assert catalogue.scene("free_talk", native="xn", target="xt", level="A1").greeting == "x"
+    with pytest.raises(CatalogueError, match=r"xn \(xn\) cannot be the target language; these can: .*es.*, xt, .*\."):
+        catalogue.pair("es", "xn")
+    with pytest.raises(CatalogueError, match=r"xt \(xt\) cannot be the native language; these can: .*es.*, xn, .*\."):
+        catalogue.pair("xt-XX", "es")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("says.call.lost", "target.goodbye", r"xn.toml, target part: missing accent, address\."),
+        ("says.call.lost", "says.call.loss", r"xn.toml says: missing call.lost\."),
+        ('list_last = " x "', "", r"xn.toml, native part: missing list_last\."),
+        ("[]", '[]\naccent = "x"', r"xn.toml, target part: unknown accent\."),
+        ("scenes.free_talk.title =", "scenes.free_talk.greeting =", r"free_talk, native part: missing title\."),
+        ("scenes.free_talk.title", "scenes.free_talk.greeting = 'x'\nscenes.free_talk.title", r"unknown greeting\."),
+    ],
+)
+def test_half_a_part_is_refused(copy: Path, old: str, new: str, sentence: str) -> None:
+    """A language has all of a part or nothing of it."""
+    file = copy / "languages/xn.toml"
+    file.write_text(small_language("xn", native=True), encoding="utf-8")
+    edit(file, old, new)
+    with pytest.raises(CatalogueError, match=sentence):
+        load(copy)
+
+
+def test_a_language_without_any_part_is_refused(copy: Path) -> None:
+    """A file that serves neither speakers nor learners says what it needs."""
+    (copy / "languages/xx.toml").write_text(small_language("xx"), encoding="utf-8")
+    with pytest.raises(CatalogueError, match=r"xx.toml: it needs \[says\] to be a native language, \[target\]"):
+        load(copy)
 
 
 def test_the_packaged_catalogue_is_read_once() -> None:

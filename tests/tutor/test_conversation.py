@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TypeVar
 
@@ -28,8 +29,10 @@ from tutor.talk.exchange import (
     HungUp,
     Key,
     Listen,
+    ModelBack,
     ModelLost,
     Playing,
+    Renew,
     Replay,
     Respond,
     Say,
@@ -39,6 +42,7 @@ from tutor.talk.exchange import (
     SetSpeed,
     Tick,
 )
+from tutor.talk.snapshot import Snapshot
 
 C = TypeVar("C", bound=Command)
 
@@ -430,18 +434,124 @@ def test_hanging_up_ends_the_conversation_once(desk: Desk) -> None:
     assert all(turn.end_ms is not None for turn in desk.timeline.turns)
 
 
-def test_a_silent_model_is_asked_once_more(desk: Desk) -> None:
-    """Eight seconds after the learner's turn without a word: one more request, then the ladder of help."""
+def test_a_slow_first_word_is_bridged_then_asked_for_then_another_session_is_opened(desk: Desk) -> None:
+    """1.5 s: the role asks for a moment; 5 s: it is asked once more; 10 s: the session is given up."""
     desk.learner()
-    assert desk.wait(8_000) == [Respond()]
-    assert Respond() not in desk.wait(8_000)
+    (moment,) = desk.wait(1_500)
+    assert isinstance(moment, Say)
+    assert (moment.text, moment.only_clip) == (desk.scene.target.target["one_moment"], True)
+    desk.hear(moment)
+    assert desk.wait(3_500) == [Respond()]
+    commands = desk.wait(5_000)
+    assert commands[0] == Renew()
+    assert desk.last(Say).text == desk.scene.native.say("call.holding")
+
+
+def test_a_quick_first_word_is_not_announced(desk: Desk) -> None:
+    """Whoever answers in time needs no filler."""
+    desk.learner()
+    desk.now_ms += 1_400
+    desk.role()
+    assert desk.wait(3_000) == []
+
+
+def test_a_lost_model_is_bridged_and_the_conversation_goes_on_as_heard(desk: Desk) -> None:
+    """A holding phrase, a new session that is told what was said, and the role takes up the thread."""
+    desk.learner("un café")
+    desk.role("¿Con leche?")
+    desk.tool("mark_goal", '{"goal":"order_drink","quote":"un café"}')
+    commands = desk.give(ModelLost(again=True))
+    assert commands[0] == Renew()
+    assert desk.last(Say).text == desk.scene.native.say("call.holding")
+    desk.hear(desk.last(Say))
+    back = desk.give(ModelBack())
+    assert back[:3] == [Seed("role", desk.scene.greeting), Seed("learner", "un café"), Seed("role", "¿Con leche?")]
+    assert back[3:] == [Seed("note", notes.reached(["order_drink"])), Listen(True), Respond(notes.BACK)]
+
+
+def test_nobody_is_put_on_hold_while_the_role_is_still_heard(desk: Desk) -> None:
+    """What was generated is heard out; only then, and only if it is still needed, comes the holding phrase."""
+    desk.give(Playing("r1"))
+    desk.give(protocol.RoleSaid("r1", "Claro que sí"))
+    assert desk.give(ModelLost(again=True)) == [Renew()]
+    desk.now_ms += 2_000
+    (holding,) = desk.give(Heard("r1", ""))
+    assert isinstance(holding, Say)
+    back = desk.give(ModelBack())
+    assert Seed("role", "Claro que sí") in back
+    assert back[-1] == Listen(True)
+
+
+def test_a_sentence_that_stops_short_is_taken_up_again(desk: Desk) -> None:
+    """The model went away in mid-word: what was heard is kept, and the role repeats itself when it is back."""
+    desk.give(Playing("r1"))
+    desk.give(ModelLost(again=True, unfinished=(("r1", "Claro que"),)))
+    desk.give(Heard("r1", ""))
+    back = desk.give(ModelBack())
+    assert Seed("role", "Claro que") in back
+    assert back[-1] == Respond(notes.BACK)
+
+
+def test_a_greeting_that_was_lost_with_the_model_is_said_when_it_is_back() -> None:
+    """A cold greeting nobody could read is not skipped."""
+    desk = Desk()
+    desk.give(Began())
+    desk.give(ModelLost(again=True))
+    assert desk.give(SayCut("greeting-1"))[0] == desk.last(Say)
+    desk.give(SayCut(desk.last(Say).ref))
+    desk.give(ModelBack())
+    assert desk.last(Say).text == desk.scene.greeting
+    assert desk.hear(desk.last(Say)) == [Listen(True)]
+
+
+def test_help_waits_while_the_model_is_lost(desk: Desk) -> None:
+    """No stuck ladder runs against a learner whom nobody can hear."""
+    desk.give(ModelLost(again=True))
+    desk.hear(desk.last(Say))
+    assert desk.wait(30_000) == []
+
+
+def test_the_fourth_loss_ends_with_an_apology(desk: Desk) -> None:
+    """Three are borne; then the caller hears a sentence, never a dead line."""
+    for _ in range(3):
+        desk.give(ModelLost(again=True))
+        desk.give(ModelBack())
+    commands = desk.give(ModelLost(again=True))
+    assert Renew() not in commands
+    assert desk.last(Say).text == desk.scene.native.say("call.lost")
+    for said in desk.all(Say):
+        desk.hear(said)
+    assert desk.all(End) == [End("model_lost")]
 
 
 def test_a_lost_model_that_cannot_come_back_is_told_and_ends(desk: Desk) -> None:
-    """The caller hears a sentence, never a dead line."""
+    """A refused key or an empty account: no second try."""
     desk.give(ModelLost(again=False))
     assert desk.last(Say).text == desk.scene.native.say("call.lost")
     assert desk.hear(desk.last(Say)) == [End("model_lost")]
+
+
+# --- resuming
+
+
+def test_a_conversation_goes_on_in_another_process_where_it_broke_off(desk: Desk) -> None:
+    """Goals, speed, clock and history come back; the role is told, and nothing is greeted twice."""
+    desk.learner("un café")
+    desk.tool("mark_goal", '{"goal":"order_drink","quote":"un café"}')
+    desk.role("¿Con leche?")
+    desk.give(Key("2"))
+    kept = json.loads(json.dumps(desk.talk.snapshot(desk.now_ms).write()))
+    timeline = Timeline()
+    talk = Conversation(desk.scene, Rules(15 * MINUTE), timeline, Snapshot.read(kept))
+    assert talk.speed == desk.talk.speed
+    assert talk.goals.earned == {"order_drink": "quote"}
+    commands = talk.handle(Began(), desk.now_ms)
+    assert Seed("learner", "un café") in commands
+    assert not any(isinstance(c, Say) and c.text == desk.scene.greeting for c in commands)
+    said = next(command for command in commands if isinstance(command, Say))
+    assert talk.handle(SayCut(said.ref), desk.now_ms) == [Listen(True), Respond(notes.RESUME)]
+    assert [turn.text for turn in timeline.turns if turn.speaker == "learner"] == ["un café"]
+    assert timeline.entries[0].kind == "began"
 
 
 # --- properties
@@ -458,7 +568,8 @@ EVENTS = st.one_of(
         lambda name: protocol.ToolCalled("c", name, '{"goal":"greet","quote":"hola"}')
     ),
     st.just(protocol.Responded("completed", None, None, "", True, False)),
-    st.just(ModelLost(again=False)),
+    st.booleans().map(ModelLost),
+    st.just(ModelBack()),
     st.just(HungUp("caller")),
     st.just(Tick()),
 )

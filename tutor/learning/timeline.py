@@ -67,6 +67,13 @@ class Timeline:
             turn.text = text if text is not None else turn.text
         return turn
 
+    def know(self, item: str, text: str) -> None:
+        """What was said in a turn, whether it is still open or not."""
+        for turn in reversed(self.turns):
+            if turn.item == item:
+                turn.text = text
+                return
+
     def close(self, at_ms: int) -> None:
         """Ends every turn that is still open: the line went away in the middle of it."""
         for item in list(self._open):

@@ -264,6 +264,11 @@ class RealtimeProtocol:
         known = self._items.get(item)
         return known.text if known is not None else ""
 
+    def unfinished(self, item: str) -> bool:
+        """Whether more of an item of this session was to come."""
+        known = self._items.get(item)
+        return known is not None and not known.ended
+
     def heard_text(self, item: str, heard_ms: int) -> str:
         """What of an item's text was heard, by its share of the audio, cut at a word; "" when unknown."""
         known = self._items.get(item)

@@ -17,7 +17,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from tutor.script.class_prompt import ClassPrompt
-from tutor.script.language import NATIVE_STRINGS, TARGET_PHRASES, Language, SceneStrings
+from tutor.script.language import (
+    NATIVE_FIELDS,
+    NATIVE_SCENE_FIELDS,
+    NATIVE_STRINGS,
+    TARGET_FIELDS,
+    TARGET_PHRASES,
+    TARGET_SCENE_FIELDS,
+    Language,
+    SceneStrings,
+)
 from tutor.script.level import LEVELS, PRESETS, Level
 from tutor.script.scenario import VOICES, Goal, Scenario
 from tutor.script.scene import Scene
@@ -50,6 +59,16 @@ class Catalogue:
         """Every tag that ``language`` answers to by itself, regions included."""
         return tuple(sorted(language.tag for language in (*self.languages, *self.regions)))
 
+    @property
+    def natives(self) -> tuple[Language, ...]:
+        """The languages a learner may speak, regions included, by tag."""
+        return tuple(language for language in map(self.language, self.tags) if language.is_native)
+
+    @property
+    def targets(self) -> tuple[Language, ...]:
+        """The languages a learner may learn, regions included, by tag."""
+        return tuple(language for language in map(self.language, self.tags) if language.is_target)
+
     def scenario(self, scenario_id: str) -> Scenario:
         """The scenario ``scenario_id``; raises ``CatalogueError`` when there is none."""
         return _named("scenario", scenario_id, {scenario.id: scenario for scenario in self.scenarios})
@@ -69,6 +88,26 @@ class Catalogue:
         """The level card ``name`` with the silences of ``preset``; raises ``CatalogueError`` for unknown names."""
         return _named("level", name, _named("preset", preset, self.levels))
 
+    def pair(self, native: str, target: str) -> tuple[Language, Language]:
+        """The languages of a learner who speaks ``native`` and learns ``target``.
+
+        Raises:
+            CatalogueError: a language is unknown, it lacks the part that is asked of it, or both are one language
+                (regions of one language are no pair: nobody needs a hint or a translation between them).
+        """
+        own, learned = self.language(native), self.language(target)
+        for language, part, able in ((own, "native", self.natives), (learned, "target", self.targets)):
+            if language not in able:
+                names = ", ".join(other.tag for other in able)
+                raise CatalogueError(
+                    f"{language.english_name} ({language.tag}) cannot be the {part} language; these can: {names}."
+                )
+        if own.base == learned.base:
+            raise CatalogueError(
+                f"The native language {own.tag} and the target {learned.tag} are one language; a pair needs two."
+            )
+        return own, learned
+
     def scene(
         self,
         scenario_id: str,
@@ -87,10 +126,11 @@ class Catalogue:
             learner_card: what may be remembered about the learner, in words.
 
         Raises:
-            CatalogueError: an unknown name, or a language that has no strings for this scenario.
+            CatalogueError: an unknown name, languages that are no ``pair``, or one that has no strings for this
+                scenario.
         """
         scenario = self.scenario(scenario_id)
-        languages = self.language(native), self.language(target)
+        languages = self.pair(native, target)
         for language in languages:
             _named(f"scenario of the language {language.tag}", scenario_id, language.scenes)
         return Scene(
@@ -175,21 +215,36 @@ def _language_table(file: Path) -> Table:
 
 def _language(tag: str, table: Table, scenarios: Mapping[str, Scenario]) -> Language:
     where = f"languages/{tag}.toml"
+    native, target = "says" in table, "target" in table
+    _require(native or target, where, "it needs [says] to be a native language, [target] to be a target, or both")
+    _part(f"{where}, native part", table, NATIVE_FIELDS, native)
+    _part(f"{where}, target part", table, TARGET_FIELDS, target)
     says = _dotted(table.get("says", {}))
-    _same_names(f"{where} says", says, NATIVE_STRINGS)
-    for key, sentence in says.items():
-        _same_names(f"{where} says.{key}, parameters", _parameters(sentence), NATIVE_STRINGS[key])
-    _same_names(f"{where} target", table.get("target", {}), TARGET_PHRASES)
+    if native:
+        _same_names(f"{where} says", says, NATIVE_STRINGS)
+        for key, sentence in says.items():
+            _same_names(f"{where} says.{key}, parameters", _parameters(sentence), NATIVE_STRINGS[key])
+    if target:
+        _same_names(f"{where} target", table["target"], TARGET_PHRASES)
     scenes = {}
     for scenario_id, raw in table.get("scenes", {}).items():
         here = f"{where} scenes.{scenario_id}"
         goals = [goal.id for goal in _named("scenario", scenario_id, scenarios).goals]
         scenes[scenario_id] = strings = _build(SceneStrings, raw, here)
-        _same_names(f"{here}.can_do", strings.can_do, goals)
-        _same_names(f"{here}.hints", strings.hints, goals)
+        _part(f"{here}, native part", raw, NATIVE_SCENE_FIELDS, native)
+        _part(f"{here}, target part", raw, TARGET_SCENE_FIELDS, target)
+        if native:
+            _same_names(f"{here}.can_do", strings.can_do, goals)
+        if target:
+            _same_names(f"{here}.hints", strings.hints, goals)
     language = _build(Language, table | {"says": says, "scenes": scenes}, where)
     _require(language.tag == tag, where, f"its tag is {language.tag}; tag and file name must agree")
     return language
+
+
+def _part(where: str, table: Table, names: Iterable[str], wanted: bool) -> None:
+    """A part is there as a whole or not at all."""
+    _same_names(where, [name for name in names if name in table], names if wanted else ())
 
 
 def _toml(file: Path) -> Table:

@@ -1,7 +1,7 @@
 """One language: what the line says in it, and what a role and a learner say in it.
 
-The same file serves learners who speak the language (native strings) and learners who learn it (greetings,
-hints, fixed phrases). Knows no scenario beyond its id, and no file.
+A language has a native part (what the line says to people who speak it), a target part (greetings, hints, fixed
+phrases for people who learn it), or both. Knows no scenario beyond its id, and no file.
 """
 
 from __future__ import annotations
@@ -53,29 +53,54 @@ NATIVE_STRINGS: Mapping[str, frozenset[str]] = {
         "call.time_up": (),
         "call.holding": (),
         "call.lost": (),
+        "debrief.turns": ("count",),
+        "debrief.did": ("can_dos",),
+        "debrief.keep": ("phrase",),
+        "debrief.next": ("title",),
+        "debrief.next_key": ("title", "key"),
+        "debrief.step": ("can_do",),
+        "debrief.praise_all": (),
+        "debrief.praise_some": (),
+        "debrief.praise_talk": (),
+        "debrief.praise_call": (),
+        "debrief.stop": (),
+        "sms.first": ("school",),
+        "sms.help": ("school",),
+        "consent.ask": (),
+        "consent.yes": (),
+        "consent.no": (),
     }.items()
 }
-"""Every sentence the line itself says, with the parameters it takes. Each language has all of them."""
+"""Every sentence the line itself says, with the parameters it takes. Each native language has all of them."""
 
 TARGET_PHRASES = ("encourage", "more_time", "one_moment", "goodbye")
 """What the role says by itself while the learner thinks, waits or leaves; fit for any register."""
+
+
+NATIVE_FIELDS = ("but_words", "list_last", "language_names", "says")
+TARGET_FIELDS = ("accent", "address", "target")
+"""The fields of ``Language`` that a part needs; without the part they stay empty."""
+
+NATIVE_SCENE_FIELDS = ("title", "preview", "can_do")
+TARGET_SCENE_FIELDS = ("greeting", "hints", "keywords")
+"""The same for ``SceneStrings``."""
 
 
 @dataclass(frozen=True, slots=True)
 class SceneStrings:
     """What one language needs for one scenario, once for its speakers and once for its learners."""
 
-    title: str
+    title: str = ""
     """Native: the place, as a menu names it."""
-    preview: str
+    preview: str = ""
     """Native: one sentence of at most 16 words: the place and what to get done."""
-    can_do: Mapping[str, str]
+    can_do: Mapping[str, str] = field(default_factory=dict)
     """Native: what each goal is, as a verb phrase that fits into ``call.goals_done``."""
-    greeting: str
+    greeting: str = ""
     """Target: the role's first line."""
-    hints: Mapping[str, tuple[str, str, str]]
+    hints: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     """Target: keyword, sentence start and whole phrase for each goal."""
-    keywords: tuple[str, ...]
+    keywords: tuple[str, ...] = ()
     """Target: words to expect, for the transcriber."""
 
 
@@ -100,29 +125,52 @@ class Language:
     script: str
     """ISO 15924: ``Latn``."""
     register: str
-    """How the native strings address the caller, for whoever edits them."""
-    accent: str
-    """How a role should sound and which words it prefers, in English for the model."""
-    address: Mapping[str, str]
-    """How a role addresses the learner when a scene is ``formal`` or ``informal``, in English for the model."""
+    """How the strings address the caller, for whoever edits them."""
     teacher_words: tuple[str, ...]
     """Words that judge language; no role and no sentence of the line uses them."""
-    but_words: tuple[str, ...]
-    """Words that take a praise back; no sentence of the line uses them."""
-    list_last: str
-    """What stands before the last item of a spoken list, spaces included: ``" and "``."""
-    says: Mapping[str, str]
-    target: Mapping[str, str]
-    language_names: Mapping[str, str]
-    """What this language calls other languages, by tag."""
+
+    but_words: tuple[str, ...] = ()
+    """Native: words that take a praise back; no sentence of the line uses them."""
+    list_between: str = ", "
+    """Native: what stands between the items of a spoken list, spaces included."""
+    list_last: str = ""
+    """Native: what stands before the last item instead: ``" and "``."""
+    language_names: Mapping[str, str] = field(default_factory=dict)
+    """Native: what this language calls other languages, by tag."""
+    says: Mapping[str, str] = field(default_factory=dict)
+    """Native: every sentence of ``NATIVE_STRINGS``; empty when the language can only be learned."""
+
+    accent: str = ""
+    """Target: how a role should sound and which words it prefers, in English for the model."""
+    address: Mapping[str, str] = field(default_factory=dict)
+    """Target: how a role addresses the learner when a scene is ``formal`` or ``informal``, in English for the model."""
+    target: Mapping[str, str] = field(default_factory=dict)
+    """Target: every one of ``TARGET_PHRASES``; empty when the language can only be a learner's own."""
+
     scenes: Mapping[str, SceneStrings] = field(default_factory=dict)
+
+    @property
+    def base(self) -> str:
+        """The tag without its region: ``es`` for ``es-PR``."""
+        return self.tag.partition("-")[0]
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the line can talk to people who speak it."""
+        return bool(self.says)
+
+    @property
+    def is_target(self) -> bool:
+        """Whether people can learn it."""
+        return bool(self.target)
 
     def say(self, key: str, /, **parameters: str) -> str:
         """The native sentence ``key`` with its parameters filled in.
 
         Raises:
             KeyError: no such sentence, or a parameter is missing. The loader checks every file against
-                ``NATIVE_STRINGS``, so this can only be a slip in the calling code.
+                ``NATIVE_STRINGS``, so this can only be a slip in the calling code, or a language without a
+                native part.
         """
         return self.says[key].format(**parameters)
 
@@ -134,4 +182,4 @@ class Language:
         """A spoken list: ``a, b and c``; one item is itself, none is empty."""
         if len(items) < 2:
             return "".join(items)
-        return ", ".join(items[:-1]) + self.list_last + items[-1]
+        return self.list_between.join(items[:-1]) + self.list_last + items[-1]

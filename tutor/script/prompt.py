@@ -149,14 +149,8 @@ def _limits(level: Level) -> str:
 
 
 def _caller(scene: Scene) -> str:
-    native, target = scene.native, scene.target
-    if native.tag.partition("-")[0] == target.tag.partition("-")[0]:
-        return f"- First language: {native.english_name}; the caller wants to speak it better. {_address(scene)}"
-    return f"- First language: {native.english_name}. You understand it and do not speak it. {_address(scene)}"
-
-
-def _address(scene: Scene) -> str:
-    return scene.target.address[scene.scenario.register]
+    address = scene.target.address[scene.scenario.register]
+    return f"- First language: {scene.native.english_name}. You understand it and do not speak it. {address}"
 
 
 def _scene(scene: Scene) -> str:

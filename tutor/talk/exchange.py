@@ -67,14 +67,18 @@ class SayCut:
 
 @dataclass(frozen=True, slots=True)
 class ModelLost:
-    """The model's session is gone; another is being opened when ``again``."""
+    """The model's session is gone, or could not be opened; ``again``: another might.
+
+    ``unfinished`` are items of the role that still sound and stop short: (item, what there is of its text).
+    """
 
     again: bool
+    unfinished: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ModelBack:
-    """A new session is set and has been told the conversation so far."""
+    """A new session is set; it knows nothing of the conversation yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +101,15 @@ Event = Began | Key | Playing | Heard | Cut | SayHeard | SayCut | ModelLost | Mo
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Speak a fixed text: from a clip when there is one, else read aloud by the model outside the conversation."""
+    """Speak a fixed text: from a clip when there is one, else read aloud by the model outside the conversation.
+
+    With ``only_clip`` nothing is read: without a clip it counts as cut at once.
+    """
 
     ref: str
     text: str
     language: str
+    only_clip: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +172,15 @@ class AnswerTool:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """Open a new session with the model; `ModelBack` or `ModelLost` follows."""
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Close the caller's media; the reason is on the timeline."""
 
     reason: str
 
 
-Command = Say | Replay | Aside | CutRole | Listen | Seed | Respond | SetSpeed | AnswerTool | End
+Command = Say | Replay | Aside | CutRole | Listen | Seed | Respond | SetSpeed | AnswerTool | Renew | End

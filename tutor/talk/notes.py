@@ -18,7 +18,15 @@ RESUME = (
     "The telephone line was interrupted and is back. Stay in your role: say in one short sentence that the line is "
     "back and repeat your last question."
 )
-OPEN = "Open the scene now, in your role, with a greeting of one short sentence."
+BACK = (
+    "There was a short technical pause and you may have missed the learner's last words. Stay in your role: in one "
+    "short sentence, repeat your last question or ask them to say it again."
+)
+
+
+def reached(goals: list[str]) -> str:
+    """What a new session must know of the goals."""
+    return f"Already marked as reached: {', '.join(goals)}."
 
 
 def hinted(goal: str) -> str:

@@ -87,6 +87,13 @@ def session_config(
     return config
 
 
+def essential_texts(scene: Scene) -> list[tuple[str, str]]:
+    """(text, language) of what must be at hand when the model is not, or not in time."""
+    native, target = scene.native, scene.target
+    said = [(native.say(f"call.{key}"), native.tag) for key in ("holding", "lost")]
+    return [*said, (target.target["one_moment"], target.tag)]
+
+
 def fixed_texts(scene: Scene) -> Iterator[tuple[str, str]]:
     """(text, language) of everything in a call whose wording is known before it begins."""
     target, native = scene.target, scene.native
