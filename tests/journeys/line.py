@@ -70,15 +70,20 @@ class PracticeLine:
 
     async def kept(self, result: CallResult) -> Kept:
         """What the database holds of a call."""
-        async with self.storage.database.anyone() as session:
-            found = await calls.find(session, result.sid)
-        assert found is not None
-        async with self.storage.database.school(found.school_id) as session:
-            row = await calls.get(session, found.call_id)
-            assert row is not None
-            turns = await session.scalars(select(Turn).where(Turn.call_id == row.id).order_by(Turn.ordinal))
-            events = await session.scalars(select(CallEvent).where(CallEvent.call_id == row.id))
-            return Kept(row, list(turns), list(events))
+        return await kept(self.storage, result)
+
+
+async def kept(storage: Storage, result: CallResult) -> Kept:
+    """What the database holds of a call."""
+    async with storage.database.anyone() as session:
+        found = await calls.find(session, result.sid)
+    assert found is not None
+    async with storage.database.school(found.school_id) as session:
+        row = await calls.get(session, found.call_id)
+        assert row is not None
+        turns = await session.scalars(select(Turn).where(Turn.call_id == row.id).order_by(Turn.ordinal))
+        events = await session.scalars(select(CallEvent).where(CallEvent.call_id == row.id).order_by(CallEvent.ordinal))
+        return Kept(row, list(turns), list(events))
 
 
 @asynccontextmanager
