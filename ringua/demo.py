@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rehearsal.carrier import Phone
+from rehearsal.carrier import CallEnded, Phone
 from rehearsal.wav import read_ulaw
 from ringua import storage
 from ringua.rehearsal import LinePlan, rehearsing
@@ -63,7 +63,15 @@ async def run(settings: Settings, record: Path, out: Console) -> None:
 
 
 async def _caller(phone: Phone) -> None:
-    """A learner: picks the scene, orders, asks for a hint, speaks over the barista once, pays and says goodbye."""
+    """Plays the learner until the call is over; a line that stays silent too long is hung up on."""
+    try:
+        await _learner(phone)
+    except (CallEnded, TimeoutError):
+        return
+
+
+async def _learner(phone: Phone) -> None:
+    """Picks the scene, orders, asks for a hint, speaks over the barista once, pays and says goodbye."""
     first, second = _speech("es-woman-1.wav"), _speech("es-woman-2.wav")
     await phone.wait_for("gather", ANSWER_S)
     await phone.pause(5.0)

@@ -10,6 +10,10 @@ from rehearsal.realtime_script import Script, ToolCall, Turn
 from tutor.script.scene import Scene
 
 
+ANSWER_DELAY_MS = 350
+"""What a real model takes from the end of a turn to its first sound, more or less."""
+
+
 class NoScript(LookupError):
     """There is no rehearsal script for a scene; the text says for which."""
 
@@ -39,4 +43,4 @@ def _turn(written: dict[str, Any]) -> Turn:
     tools = [ToolCall("mark_goal", {"goal": goal, "quote": quote}) for goal, quote in written["goals"].items()]
     if written.get("ends"):
         tools.append(ToolCall("end_call", {"reason": "scene_finished"}))
-    return Turn(hears=written["hears"], says=tuple(written["says"]), tools=tuple(tools))
+    return Turn(hears=written["hears"], says=tuple(written["says"]), tools=tuple(tools), delay_ms=ANSWER_DELAY_MS)
