@@ -28,7 +28,12 @@ from tutor.script import catalogue
 from tutor.script.catalogue import CatalogueError
 from tutor.script.class_prompt import ClassPrompt, ClassPromptError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Ringua: a telephone practice line for languages.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Ringua: a telephone practice line for languages.",
+)
 line_app = typer.Typer(no_args_is_help=True, help="Lines: numbers, their languages, level, material and scenes.")
 school_app = typer.Typer(no_args_is_help=True, help="Schools.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")
