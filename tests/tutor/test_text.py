@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,7 +73,7 @@ GOOD = reply(message(said('{"word": "café"}')))
 
 
 class Server:
-    """A server that gives its answers one after the other, the last one for ever, on a clock that only waiting moves."""
+    """A server that gives its answers one by one, the last one for ever, on a clock that only waiting moves."""
 
     def __init__(self, *answers: Answer, takes_s: float = 0.0) -> None:
         self.answers = list(answers)
@@ -432,9 +432,8 @@ async def test_a_server_that_never_answers_is_left(server: RealtimeServer, model
 
 async def test_a_wrong_key_and_a_port_without_a_server_say_so(server: RealtimeServer) -> None:
     """An operator reads which of the two it is."""
-    make: Callable[..., TextModel] = TextModel
     async with httpx.AsyncClient() as client:
         with pytest.raises(TextUnavailable, match="OPENAI_API_KEY"):
-            await ask(make(client, server.base_url, "sk-wrong", "gpt-6-luna", sleep=_no_wait))
+            await ask(TextModel(client, server.base_url, "sk-wrong", "gpt-6-luna", sleep=_no_wait))
         with pytest.raises(TextUnavailable, match="cannot be reached"):
-            await ask(make(client, "http://127.0.0.1:9/v1", "sk", "gpt-6-luna", sleep=_no_wait))
+            await ask(TextModel(client, "http://127.0.0.1:9/v1", "sk", "gpt-6-luna", sleep=_no_wait))
