@@ -9,7 +9,6 @@ from typing import Any
 from rehearsal.realtime_script import Script, ToolCall, Turn
 from tutor.script.scene import Scene
 
-
 ANSWER_DELAY_MS = 350
 """What a real model takes from the end of a turn to its first sound, more or less."""
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +11,13 @@ import pytest
 import pytest_asyncio
 
 from db import endings
-from rehearsal.carrier import CallEnded, Carrier, Phone
-from rehearsal.realtime import RealtimeServer
+from rehearsal.carrier import CallEnded, Phone
 from rehearsal.report import CallResult
-from ringua.rehearsal import LINE, REHEARSAL_KEY, LinePlan, set_up_line
-from ringua.scripts import script_for
+from ringua.rehearsal import LinePlan, set_up_line
 from ringua.storage import Storage
 from telephony.answering import ending_from_checkpoint
 from tests.journeys.line import PATIENCE_S, QUIET_MS, Kept, kept, speech
-from tests.journeys.processes import Balancer, Instance, balancing, instance
+from tests.journeys.site import Site, site
 from tests.tutor.scenes import cafe
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -30,64 +26,6 @@ SHORT = speech("es-woman-2")
 SCENE = cafe()
 FIRST = "Hola, buenos días. Quisiera un café con leche, por favor."
 SECRET = "only-for-tests-only-for-tests-only-for-tests"
-
-
-@dataclass
-class Site:
-    """Two instances on one database, a balancer before them, and stand-ins around them."""
-
-    storage: Storage
-    balancer: Balancer
-    carrier: Carrier
-    model: RealtimeServer
-    environment: dict[str, str]
-
-    @property
-    def first(self) -> Instance:
-        """The instance that gets the calls while it is ready."""
-        return self.balancer.instances[0]
-
-    async def call(self, behave: Callable[[Phone], Awaitable[None]], number: str) -> CallResult:
-        """Places a call through the balancer."""
-        base = f"http://127.0.0.1:{self.balancer.port}"
-        return await self.carrier.call(
-            f"{base}/twilio/voice",
-            to=LINE,
-            from_=number,
-            behave=behave,
-            status_callback=f"{base}/twilio/status",
-        )
-
-
-@asynccontextmanager
-async def site(storage: Storage, data_dir: Path, *, instances: int = 2, drain_s: float = 30) -> AsyncIterator[Site]:
-    """Starts everything."""
-    sid, token = f"AC{secrets.token_hex(16)}", secrets.token_hex(16)
-    async with (
-        RealtimeServer(script=script_for(SCENE)) as model,
-        balancing() as balancer,
-        Carrier(sid, token, speech_scale=0.1) as carrier,
-    ):
-        environment = {
-            "DATABASE_URL": storage.url,
-            "RINGUA_SECRET_KEY": SECRET,
-            "RINGUA_DATA_DIR": str(data_dir),
-            "PUBLIC_BASE_URL": f"http://127.0.0.1:{balancer.port}",
-            "TWILIO_ACCOUNT_SID": sid,
-            "TWILIO_AUTH_TOKEN": token,
-            "TWILIO_API_BASE_URL": carrier.rest_url,
-            "OPENAI_API_KEY": REHEARSAL_KEY,
-            "OPENAI_BASE_URL": model.base_url,
-            "RINGUA_DRAIN_SECONDS": str(drain_s),
-        }
-        async with instance(environment) as first:
-            balancer.instances.append(first)
-            if instances == 1:
-                yield Site(storage, balancer, carrier, model, environment)
-                return
-            async with instance(environment) as second:
-                balancer.instances.append(second)
-                yield Site(storage, balancer, carrier, model, environment)
 
 
 async def reach_the_role(phone: Phone) -> None:

@@ -20,7 +20,7 @@ from rehearsal.realtime_session import Session
 from rehearsal.realtime_speech import Speech
 from rehearsal.realtime_wire import Close
 
-SPEECH = Path(__file__).parent.parent / "speech"
+SPEECH = Path(__file__).parent.parent.parent / "rehearsal" / "speech"
 
 UNDECLARED = {"obfuscation", "phase", "id", "object", "expires_at"}
 """What real frames carry beside the SDK's types: padding on deltas, the phase of items, the identity of a session."""
