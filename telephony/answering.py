@@ -138,7 +138,7 @@ class Answering:
         async def connect(*, receive: Callable[[bytes], None], lost: Callable[[ModelFailed], None]) -> Session:
             return await self._connect(sid, booked, receive, lost)
 
-        learner_turn = asyncio.Event()
+        progress = asyncio.Event()
         call = Call(
             leg,
             connect,
@@ -151,7 +151,7 @@ class Answering:
             clock=self._clock,
             essential=essential_texts(scene),
             began_ms=booked.resumed.elapsed_ms if booked.resumed is not None else 0,
-            on_learner_turn=learner_turn.set,
+            on_progress=progress.set,
             renew_before_s=self._speech.renew_before_s,
         )
 
@@ -159,7 +159,7 @@ class Answering:
             return msgspec.structs.replace(conversation.snapshot(int(call.now_ms)), spent=ledger.summary())
 
         self._live[sid] = leg
-        keeping = asyncio.create_task(self._keep(leg, booked, snapshot, learner_turn), name="call-keeper")
+        keeping = asyncio.create_task(self._keep(leg, booked, snapshot, progress), name="call-keeper")
         try:
             await call.run()
         finally:
@@ -233,9 +233,9 @@ class Answering:
         return session
 
     async def _keep(
-        self, leg: PhoneLeg, booked: _Booked, snapshot: Callable[[], Snapshot], learner_turn: asyncio.Event
+        self, leg: PhoneLeg, booked: _Booked, snapshot: Callable[[], Snapshot], progress: asyncio.Event
     ) -> None:
-        """Shows life, and writes a checkpoint after each turn of the learner.
+        """Shows life, and writes a checkpoint after each turn of the learner and each goal.
 
         Ends the leg when the call was closed, or taken up by another stream, meanwhile.
         """
@@ -243,14 +243,14 @@ class Answering:
         while True:
             try:
                 async with asyncio.timeout(HEARTBEAT_S):
-                    await learner_turn.wait()
+                    await progress.wait()
             except TimeoutError:
                 pass  # nobody spoke: a sign of life alone
-            spoke = learner_turn.is_set()
-            learner_turn.clear()
+            progressed = progress.is_set()
+            progress.clear()
             try:
                 async with asyncio.timeout(DATABASE_TIMEOUT_S), self._database.school(row.school_id) as session:
-                    if spoke:
+                    if progressed:
                         ours = await calls.checkpoint(session, row.id, snapshot().write(), stream=booked.stream)
                     else:
                         ours = await calls.heartbeat(session, row.id, stream=booked.stream)

@@ -84,7 +84,7 @@ class Call:
         clock: Callable[[], float],
         essential: Sequence[tuple[str, str]] = (),
         began_ms: int = 0,
-        on_learner_turn: Callable[[], None] | None = None,
+        on_progress: Callable[[], None] | None = None,
         renew_before_s: float = RENEW_BEFORE_S,
     ) -> None:
         """Puts the call together; nothing happens before `run`.
@@ -101,7 +101,7 @@ class Call:
             clock: monotonic seconds of the running loop.
             essential: (text, language) of what must be at hand when the model is not; read and kept in quiet moments.
             began_ms: where the call's clock stands: above 0 for a call that resumes.
-            on_learner_turn: told after each turn of the learner, once its transcript is there (a checkpoint is due).
+            on_progress: told after each turn of the learner and each goal: a checkpoint is due.
             renew_before_s: how long before its expiry a model session is replaced.
         """
         self._leg = leg
@@ -121,7 +121,7 @@ class Call:
         self._clock = clock
         self._began_ms = began_ms
         self._began = clock()
-        self._on_learner_turn = on_learner_turn
+        self._on_progress = on_progress
         self._playout = Playout()
         self._timer: asyncio.TimerHandle | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -250,10 +250,10 @@ class Call:
             case protocol.ModelFailed(code=code, sentence=sentence, again=again):
                 log.error("model.failed", call=self._leg.info.call_id, code=code, said=sentence)
                 self._lose_model(again)
-            case protocol.LearnerSaid():
+            case protocol.LearnerSaid() | protocol.ToolCalled():
                 self._feed(event)
-                if self._on_learner_turn is not None:
-                    self._on_learner_turn()
+                if self._on_progress is not None:
+                    self._on_progress()
             case _:
                 self._feed(event)
 

@@ -64,8 +64,9 @@ class Door:
     """What a call leaves behind that no driver closed, from its row and a reason of ``webhooks.Reason``."""
     draining: Callable[[], bool] = _not_draining
     """Whether this process takes no new calls and no new streams, because it is about to end."""
-    answer_timeout_s: float = 0.8
-    """For a webhook's database work in all; the carrier's own limit is 15 s, the caller hears silence meanwhile."""
+    answer_timeout_s: float = 3.0
+    """For a webhook's database work in all, which takes some 10 ms. The carrier's own limit is 15 s; the caller hears
+    silence meanwhile."""
     settle_s: float = 1.0
     """How much longer ``/after`` may take, to wait for a driver that is still writing how its call ended."""
     start_deadline_s: float = 5.0

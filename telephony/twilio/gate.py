@@ -94,7 +94,7 @@ class Gate:
         shared_key: str | None = None,
         stream_base_url: str | None = None,
         rehearsal_base_url: str | None = None,
-        timeout_s: float = 0.8,
+        timeout_s: float = 2.0,
     ) -> None:
         self._database = database
         self._keyring = keyring
