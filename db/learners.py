@@ -70,11 +70,22 @@ async def create_with_number(
     return learner
 
 
-async def set_message_number(session: AsyncSession, learner_id: UUID, number_encrypted: bytes | None) -> None:
-    """Keeps the number for messages after the learner agreed to them; None forgets it again."""
+async def set_message_number(session: AsyncSession, number_hash: bytes, number_encrypted: bytes | None) -> None:
+    """Keeps a number for messages after its owner agreed to them; None forgets it again. In the session's school."""
     await session.execute(
-        update(CallerIdentity).where(CallerIdentity.learner_id == learner_id).values(number_encrypted=number_encrypted)
+        update(CallerIdentity)
+        .where(CallerIdentity.number_hash == number_hash)
+        .values(number_encrypted=number_encrypted)
+        .execution_options(synchronize_session=False)
     )
+
+
+async def message_number(session: AsyncSession, learner_id: UUID, number_hash: bytes) -> bytes | None:
+    """The learner's number, encrypted, while it is kept for messages."""
+    kept = select(CallerIdentity.number_encrypted).where(
+        CallerIdentity.learner_id == learner_id, CallerIdentity.number_hash == number_hash
+    )
+    return await session.scalar(kept)
 
 
 async def save_settings(session: AsyncSession, learner_id: UUID, changes: Mapping[str, Any]) -> None:

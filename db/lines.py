@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Line, missing_settings
 
-SETTINGS = frozenset({"name", "native", "target", "level", "class_prompt", "scenarios", "open", "model"})
+SETTINGS = frozenset({"name", "native", "target", "level", "class_prompt", "scenarios", "open", "model", "texts"})
 """What ``update`` may change; a number stays with its line."""
 
 _BY_NUMBER = text("SELECT * FROM line_by_number(:number)")
@@ -39,6 +39,7 @@ class LineFound:
     scenarios: list[str]
     open: bool
     model: str | None
+    texts: bool
     school_name: str
     school_timezone: str
 
@@ -71,6 +72,7 @@ async def add(
     scenarios: Sequence[str] = (),
     open: bool = False,
     model: str | None = None,
+    texts: bool = True,
 ) -> Line:
     """Adds a line to the school of the session. ``number`` is E.164.
 
@@ -87,6 +89,7 @@ async def add(
         scenarios=list(scenarios),
         open=open,
         model=model,
+        texts=texts,
     )
     session.add(line)
     try:
@@ -99,6 +102,11 @@ async def add(
 async def get(session: AsyncSession, line_id: UUID) -> Line | None:
     """The line, if it is of the session's school."""
     return await session.get(Line, line_id)
+
+
+async def may_text(session: AsyncSession, number: str) -> bool:
+    """Whether the line with this number, of the session's school, sends text messages."""
+    return bool(await session.scalar(select(Line.texts).where(Line.number == number)))
 
 
 async def list_all(session: AsyncSession) -> list[Line]:

@@ -42,6 +42,7 @@ class Base(DeclarativeBase):
 _NOW = text("now()")
 _EMPTY = text("'{}'")
 _FALSE = text("false")
+_TRUE = text("true")
 _ZERO = text("0")
 
 
@@ -102,6 +103,8 @@ class Line(Base):
     scenarios: Mapped[list[str]] = mapped_column(server_default=_EMPTY, default=list)
     open: Mapped[bool] = mapped_column(server_default=_FALSE, default=False)
     model: Mapped[str | None]
+    texts: Mapped[bool] = mapped_column(server_default=_TRUE, default=True)
+    """Whether callers are offered, and sent, text messages."""
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
     def missing(self) -> list[str]:
@@ -154,6 +157,7 @@ class CallerIdentity(Base):
         ForeignKeyConstraint(["school_id", "learner_id"], ["learners.school_id", "learners.id"], ondelete="CASCADE"),
         UniqueConstraint("school_id", "number_hash", "learner_id"),
         Index("caller_identities_learner", "learner_id"),
+        Index("caller_identities_messaged", "number_hash", postgresql_where=text("number_encrypted IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -284,3 +288,123 @@ class Clip(Base):
     ulaw: Mapped[bytes]
     """G.711 µ-law at 8 kHz: 8 bytes are 1 ms."""
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Debrief(Base):
+    """What a learner takes away from a call; one a call, written once."""
+
+    __tablename__ = "debriefs"
+    __table_args__ = (
+        ForeignKeyConstraint(["school_id", "call_id"], ["calls.school_id", "calls.id"], ondelete="CASCADE"),
+    )
+
+    call_id: Mapped[UUID] = mapped_column(primary_key=True)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    content: Mapped[dict[str, Any]]
+    source: Mapped[str]
+    """Who wrote it, such as a model or our own rules."""
+    model: Mapped[str | None]
+    cost_micro_usd: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Message(Base):
+    """One text message to a learner, written here before the carrier hears of it."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        ForeignKeyConstraint(["school_id", "call_id"], ["calls.school_id", "calls.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["school_id", "learner_id"], ["learners.school_id", "learners.id"], ondelete="CASCADE"),
+        CheckConstraint(
+            "state IN ('new', 'sending', 'unknown', 'sent', 'delivered', 'failed', 'suppressed')", name="messages_state"
+        ),
+        Index("messages_call", "call_id"),
+        Index("messages_learner", "learner_id"),
+        Index("messages_number", "number_hash", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    call_id: Mapped[UUID]
+    learner_id: Mapped[UUID]
+    account_sid: Mapped[str]
+    """The carrier account of the call."""
+    sender: Mapped[str]
+    """The line's number, E.164."""
+    kind: Mapped[str]
+    key: Mapped[str] = mapped_column(unique=True)
+    """What the message is for (``debrief:<call id>``): there is never a second one."""
+    body: Mapped[str]
+    number_hash: Mapped[bytes]
+    """The recipient; the number itself is in CallerIdentity as long as consent stands."""
+    state: Mapped[str] = mapped_column(server_default=text("'new'"))
+    """``new`` and ``sending`` are ours; ``unknown``: the carrier may have taken it; ``sent``: it has."""
+    carrier_sid: Mapped[str | None] = mapped_column(unique=True)
+    status_rank: Mapped[int] = mapped_column(server_default=_ZERO, default=0)
+    """How far the carrier's reports have got; they come twice and out of order."""
+    error_code: Mapped[int | None]
+    attempts: Mapped[int] = mapped_column(server_default=_ZERO, default=0)
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    attempted_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+
+
+class Consent(Base):
+    """A caller's answer to the question whether texts may come. One is current per number and school."""
+
+    __tablename__ = "consents"
+    __table_args__ = (
+        CheckConstraint("kind IN ('sms')", name="consents_kind"),
+        Index(
+            "consents_current",
+            "school_id",
+            "number_hash",
+            "kind",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("consents_number", "number_hash"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    number_hash: Mapped[bytes]
+    kind: Mapped[str]
+    given: Mapped[bool]
+    asked_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    carrier_sid: Mapped[str]
+    """The call, or the text message, in which it was given."""
+    wording: Mapped[str]
+    """The version of the sentence that asked."""
+    ended_at: Mapped[datetime | None]
+
+
+class OptOut(Base):
+    """A number that must get no text from any school. Closed: only functions of ``db.consents`` reach it."""
+
+    __tablename__ = "opt_outs"
+
+    number_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    source: Mapped[str]
+
+
+class TextReceived(Base):
+    """A text message that reached us, by its carrier's identifier alone, so that a repeated webhook does nothing."""
+
+    __tablename__ = "texts_received"
+    __table_args__ = (Index("texts_received_at", "at"),)
+
+    carrier_sid: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class SenderBlock(Base):
+    """A sender, or with an empty ``sender`` a whole account, that the carrier lets send nothing as it is set up."""
+
+    __tablename__ = "sender_blocks"
+
+    account_sid: Mapped[str] = mapped_column(primary_key=True)
+    sender: Mapped[str] = mapped_column(primary_key=True)
+    code: Mapped[int]
+    at: Mapped[datetime] = mapped_column(server_default=_NOW)

@@ -18,6 +18,7 @@ from db import lines as line_rows
 from db import schools as school_rows
 from db.lines import NumberTaken
 from db.schools import SchoolExists
+from ringua import bench as benchmark
 from ringua import demo as demo_call
 from ringua import logs, serving, storage
 from ringua import rehearse as rehearse_call
@@ -116,6 +117,22 @@ def call(
     _run(rehearse_call.run(load(), plan, out, as_json=as_json))
 
 
+@app.command()
+def bench(
+    calls: Annotated[str, typer.Option(help="How many calls at once, one run each.")] = "1,20,100,200",
+    seconds: Annotated[float, typer.Option(help="How long each run is measured.")] = 20.0,
+    audio: Annotated[str, typer.Option(help="What the model is asked for: pcm or pcmu.")] = "pcm",
+    write: Annotated[
+        bool, typer.Option("--write", help="Write docs/benchmark.md and docs/benchmark.svg anew.")
+    ] = False,
+) -> None:
+    """Measures what a call costs on this machine, beside a relay that does nothing."""
+    try:
+        raise SystemExit(benchmark.run(calls, seconds, audio, write=write))
+    except benchmark.NotACheckout as error:
+        raise Trouble(str(error)) from error
+
+
 # --- schools and lines
 
 
@@ -160,6 +177,7 @@ PromptOption = Annotated[Path | None, typer.Option(help="A file with this week's
 ScenariosOption = Annotated[str | None, typer.Option(help="Scenes in the menu's order, comma-separated.")]
 ModelOption = Annotated[str | None, typer.Option(help="Another realtime model for this line.")]
 OpenOption = Annotated[bool | None, typer.Option("--open/--closed", help="Whether the line takes calls.")]
+TextsOption = Annotated[bool | None, typer.Option("--texts/--no-texts", help="Whether callers are offered texts.")]
 
 
 @line_app.command("add")
@@ -173,9 +191,10 @@ def line_add(
     scenarios: ScenariosOption = None,
     model: ModelOption = None,
     open_: OpenOption = True,
+    texts: TextsOption = None,
 ) -> None:
     """Adds a line. It takes calls once native, target, level, class prompt and scenes are all set."""
-    settings = _line_settings(native, target, level, prompt, scenarios, model, open_)
+    settings = _line_settings(native, target, level, prompt, scenarios, model, open_, texts)
 
     async def work() -> None:
         async with storage.opened(load()) as data:
@@ -210,9 +229,10 @@ def line_set(
     scenarios: ScenariosOption = None,
     model: ModelOption = None,
     open_: OpenOption = None,
+    texts: TextsOption = None,
 ) -> None:
     """Changes what is given of a line; the rest stays."""
-    settings = _line_settings(native, target, level, prompt, scenarios, model, open_)
+    settings = _line_settings(native, target, level, prompt, scenarios, model, open_, texts)
 
     async def work() -> None:
         async with storage.opened(load()) as data:
@@ -270,6 +290,7 @@ def line_show(number: str) -> None:
             "level": found.level,
             "scenes": ", ".join(found.scenarios),
             "model": found.model or "the service's",
+            "texts": "offered" if found.texts else "off",
             "class prompt": found.class_prompt,
         }
         for name, value in rows.items():
@@ -338,6 +359,7 @@ def _line_settings(
     scenarios: str | None,
     model: str | None,
     open_: bool | None,
+    texts: bool | None,
 ) -> dict[str, Any]:
     """What was given, checked against the catalogue."""
     shelf = catalogue.load()
@@ -363,4 +385,6 @@ def _line_settings(
         given["model"] = model
     if open_ is not None:
         given["open"] = open_
+    if texts is not None:
+        given["texts"] = texts
     return given

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from rehearsal.realtime_wire import Violation
 from rehearsal.report import CallResult, Event
+from telephony.segments import segments
+from tutor.learning.debrief import Debrief
 from tutor.learning.timeline import Entry
 from tutor.script.scene import Scene
 
@@ -93,6 +96,25 @@ class Screen:
         table.add_row("protocol", "no complaint of either stand-in" if not complaints else f"{complaints} complaints")
         self._out.print()
         self._out.print(table)
+
+    def debrief(self, debrief: Debrief | None, texts: Sequence[str]) -> None:
+        """What the learner takes away, and the text as the phone shows it."""
+        if debrief is not None:
+            scene = self._scene
+            table = Table(show_header=False, title="The debrief", title_justify="left")
+            table.add_row("what went well", debrief.praise)
+            table.add_row("you can now", scene.native.enumerate([scene.can_do(goal) for goal in debrief.can_dos]))
+            meaning = f" ({debrief.keep_meaning})" if debrief.keep_meaning else ""
+            table.add_row("keep this", f"{debrief.keep}{meaning}")
+            table.add_row("next", debrief.next_step)
+            self._out.print()
+            self._out.print(table)
+        for body in texts:
+            count = segments(body)
+            parts = "1 part" if count == 1 else f"{count} parts"
+            self._out.print()
+            phone = Panel(body, title="text message", subtitle=parts, width=46, title_align="left")
+            self._out.print(phone, soft_wrap=False)
 
     def _of(self, kind: str) -> list[Entry]:
         return [entry for entry in self._entries if entry.kind == kind]

@@ -17,8 +17,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.accounts import Account
 from db.models import Call
+from ringua.carriers import environment_account
 from ringua.settings import Settings
 from ringua.storage import Storage
 from telephony.admission import Admitted
@@ -123,21 +123,11 @@ async def assembled(
 
 def _gate(settings: Settings, storage: Storage) -> Gate:
     here = f"http://127.0.0.1:{settings.port}"
-    environment = None
-    if settings.twilio_account_sid and settings.twilio_auth_token:
-        tokens = [settings.twilio_auth_token, settings.twilio_auth_token_2]
-        environment = Account(
-            sid=settings.twilio_account_sid,
-            kind="twilio",
-            tokens=tuple(token for token in tokens if token),
-            rest_base=settings.twilio_api_base_url,
-            school_id=None,
-        )
     return Gate(
         settings.public_base_url or here,
         database=storage.database,
         keyring=storage.keyring,
-        environment=environment,
+        environment=environment_account(settings),
         stream_base_url=settings.stream_url,
         rehearsal_base_url=here,
     )

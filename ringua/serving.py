@@ -97,7 +97,7 @@ async def _drain(service: Service, drain_s: float) -> None:
 async def _work(settings: Settings) -> None:
     async with storage.opened(settings) as data:
         log.info("worker.ready")
-        await jobs.run_worker(data.url, all_jobs(data))
+        await jobs.run_worker(data.url, all_jobs(data, settings))
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import calls, learners, lines
+from db import calls, consents, learners, lines
 from db.engine import Database
 from db.keyring import Keyring
 from db.lines import LineFound
@@ -40,6 +40,8 @@ class Inbound:
     """The only school whose lines this account may reach; None: all."""
     dialled: str
     caller: str
+    can_text: bool = False
+    """Whether the account can send text messages."""
 
     def __repr__(self) -> str:
         """Shows the call, not the numbers."""
@@ -162,8 +164,10 @@ async def _admit(
                 level=level,
             )
     completed: Counter[str] = Counter()
-    slower = False
-    if learner is not None:
+    slower = ask_consent = False
+    if learner is not None and number_hash is not None:
+        # At the end of a first call it was asked, unless that was hung up.
+        ask_consent = returning and inbound.can_text and line.texts and not await consents.asked(session, number_hash)
         completed = await learners.completed_scenarios(session, learner.id)
         slower = learner.settings.get("slower") is True
         own_level = learner.level if learner.target == line.target else level
@@ -178,6 +182,7 @@ async def _admit(
         free_talk=FREE_TALK in offered,
         slower=slower,
         level=level,
+        ask_consent=ask_consent,
     )
     # Last, because the count of calls stays locked until the transaction ends.
     call = await calls.open_call(

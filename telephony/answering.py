@@ -16,7 +16,7 @@ import stamina
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from db import calls, endings, lines
+from db import calls, debriefs, endings, lines
 from db.endings import Ending, NewEvent, NewTurn
 from db.engine import Database
 from db.models import Call as CallRow
@@ -303,14 +303,15 @@ def ending_of(conversation: Conversation, ledger: Ledger, call_id: UUID, school_
         cost_micro_usd=ledger.micro_usd,
         cost_complete=ledger.micro_usd is not None,
         completed=conversation.succeeded,
-        job=("calls.debrief", {"call_id": str(call_id), "school_id": str(school_id)}),
+        job=_debrief_job(call_id, school_id),
     )
 
 
 def ending_from_checkpoint(call: CallRow, reason: str) -> Ending:
     """What a call leaves behind whose process died: all that its last checkpoint holds; its cost is not complete."""
+    job = _debrief_job(call.id, call.school_id) if call.connected_at is not None else None
     if call.resume is None:
-        return Ending(reason)
+        return Ending(reason, job=job)
     snapshot = Snapshot.read(call.resume)
     return Ending(
         reason,
@@ -319,8 +320,12 @@ def ending_from_checkpoint(call: CallRow, reason: str) -> Ending:
         usage=snapshot.spent,
         cost_micro_usd=snapshot.spent.get("micro_usd"),
         resumable=True,
-        job=("calls.debrief", {"call_id": str(call.id), "school_id": str(call.school_id)}),
+        job=job,
     )
+
+
+def _debrief_job(call_id: UUID, school_id: UUID) -> tuple[str, dict[str, str]]:
+    return debriefs.JOB, {"call_id": str(call_id), "school_id": str(school_id)}
 
 
 def _turns(snapshot: Snapshot) -> list[NewTurn]:

@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
+import httpx
+
+from db import debriefs, messages
 from db.jobs import Job
+from ringua.carriers import Carriers
+from ringua.jobs.debrief import debrief_call
+from ringua.jobs.message import send_message
 from ringua.jobs.stale_calls import close_stale_calls
+from ringua.settings import Settings
 from ringua.storage import Storage
+from telephony.twilio.messages import Messenger
+from telephony.twilio.rest import TOTAL_S, RestHttp
+from tutor.realtime.text import TextModel
+from tutor.script import catalogue
 
 
-def all_jobs(storage: Storage) -> list[Job]:
-    """Every job a worker runs."""
+def all_jobs(storage: Storage, settings: Settings, *, rest_limit_s: float = TOTAL_S) -> list[Job]:
+    """Every job a worker runs. Without an API key debriefs are written without a model.
+
+    ``rest_limit_s``: for one request to a carrier.
+    """
+    carriers = Carriers(settings, storage.keyring)
 
     async def stale() -> None:
         await close_stale_calls(storage.database)
 
-    return [Job("calls.close_stale", stale, cron="* * * * *")]
+    async def debrief(school_id: str, call_id: str) -> None:
+        async with httpx.AsyncClient() as client:
+            key = settings.openai_api_key
+            model = TextModel(client, settings.openai_base_url, key, settings.text_model) if key else None
+            await debrief_call(
+                storage.database, catalogue.load(), model, school_id=UUID(school_id), call_id=UUID(call_id)
+            )
+
+    async def send(school_id: str, message_id: str) -> None:
+        http = RestHttp(total_s=rest_limit_s)
+        try:
+            messenger = Messenger(
+                database=storage.database,
+                keyring=storage.keyring,
+                find_account=carriers.find,
+                address=carriers.address,
+                http=http,
+            )
+            await send_message(messenger, storage.database, school_id=UUID(school_id), message_id=UUID(message_id))
+        finally:
+            await http.close()
+
+    return [
+        Job("calls.close_stale", stale, cron="* * * * *"),
+        Job(debriefs.JOB, debrief),
+        Job(messages.JOB, send),
+    ]

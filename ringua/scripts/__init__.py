@@ -6,7 +6,8 @@ import tomllib
 from importlib.resources import files
 from typing import Any
 
-from rehearsal.realtime_script import Script, ToolCall, Turn
+from rehearsal.realtime_script import Script, TextAnswer, ToolCall, Turn
+from tutor.learning.debrief import SCHEMA_NAME
 from tutor.script.scene import Scene
 
 ANSWER_DELAY_MS = 350
@@ -35,7 +36,18 @@ def script_for(scene: Scene) -> Script:
         again=scene.target.target["encourage"],
         asides={"translate": first, "paraphrase": turns[0].says[0]},
         language=scene.target.espeak,
+        text=_debrief(written, scene),
     )
+
+
+def _debrief(written: dict[str, Any], scene: Scene) -> tuple[TextAnswer, ...]:
+    """What the text model writes of the call, where the script has it in the learner's own language."""
+    told = written.get("debrief", {}).get(scene.native.tag.partition("-")[0])
+    if told is None:
+        return ()
+    goals = [goal for turn in written["turns"] for goal in turn["goals"]]
+    answer = {"can_dos": goals, "next_scenario": "hotel_checkin", **told}
+    return (TextAnswer(match=SCHEMA_NAME, json=answer),)
 
 
 def _turn(written: dict[str, Any]) -> Turn:

@@ -55,6 +55,8 @@ class MenuContext:
     free_talk: bool = False
     slower: bool = False
     """Whether the caller keeps the slower voice from an earlier call."""
+    ask_consent: bool = False
+    """Whether the caller is asked, once a scene is chosen, if text messages may come."""
 
     def __post_init__(self) -> None:
         """Refuses an empty menu: such a line is not live, and the door says so."""
@@ -71,13 +73,19 @@ class MenuContext:
 class MenuState:
     """Where a caller is."""
 
-    place: Literal["main", "settings"] = "main"
+    place: Literal["main", "settings", "consent"] = "main"
     page: int = _COVER
     """The list of scenes being heard, from 0; -1 while it is still the opening."""
     silences: int = 0
     """Prompts in a row that were answered by nothing."""
     prompts: int = 1
     slower: bool = False
+    chosen: str | None = None
+    """The scene that begins after the question about text messages."""
+    wrong: int = 0
+    """Wrong keys in answer to it."""
+    consent: bool | None = None
+    """What was answered; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +125,10 @@ def advance(context: MenuContext, state: MenuState, key: str | None) -> tuple[Me
 
     The number of prompts is bounded: whatever is pressed, a menu ends.
     """
-    if key is None:
+    if key is None and state.place != "consent":
         state, step = _silence(context, replace(state, silences=state.silences + 1))
     else:
-        state, step = _PLACES[state.place](context, replace(state, silences=0), key)
+        state, step = _PLACES[state.place](context, replace(state, silences=0), key or "")
     if isinstance(step, Ask) and state.prompts >= MAX_PROMPTS:
         return state, Goodbye((context.native.say("menu.goodbye"),))
     return replace(state, prompts=state.prompts + 1), step
@@ -131,13 +139,17 @@ def replay(context: MenuContext, answers: Sequence[str]) -> tuple[MenuState, Ste
 
     Args:
         answers: the keys of each answer: empty for none in time, several when they came faster than the carrier's
-            requests. Keys after the one that starts a scene or ends the call are dropped.
+            requests. Keys after the one that starts a scene or ends the call are dropped, as are those pressed
+            before a question that must have been heard.
     """
     state, step = enter(context)
     for answer in answers:
+        unheard = state.place != "consent"
         for key in answer or (None,):
             if not isinstance(step, Ask):
                 return state, step
+            if unheard and state.place == "consent":
+                break
             state, step = advance(context, state, key)
     return state, step
 
@@ -165,11 +177,11 @@ def _at_main(context: MenuContext, state: MenuState, key: str) -> tuple[MenuStat
     last = len(_pages(context)) - 1
     options = dict(zip(_OPTION_KEYS, _pages(context)[max(state.page, 0)], strict=False))
     if key == "1":
-        return _begin(context, state, context.recommended)
+        return _chosen(context, state, context.recommended)
     if key in options:
-        return _begin(context, state, options[key].scenario)
+        return _chosen(context, state, options[key].scenario)
     if key == "8" and context.free_talk:
-        return _begin(context, state, FREE_TALK)
+        return _chosen(context, state, FREE_TALK)
     if key == "0":
         return replace(state, place="settings"), Ask(_settings(context))
     if key == "#" and state.page == _COVER:
@@ -199,10 +211,30 @@ def _at_settings(context: MenuContext, state: MenuState, key: str) -> tuple[Menu
     return state, Ask((say("menu.wrong_key"), *_settings(context)))
 
 
-_PLACES = {"main": _at_main, "settings": _at_settings}
+def _chosen(context: MenuContext, state: MenuState, scenario: str) -> tuple[MenuState, Step]:
+    """Asks first about text messages where that is due: after the choice, when nobody presses keys by habit."""
+    if context.ask_consent:
+        return replace(state, place="consent", chosen=scenario), Ask((context.native.say("consent.ask"),))
+    return _begin(context, state, scenario)
 
 
-def _begin(context: MenuContext, state: MenuState, scenario: str) -> tuple[MenuState, Step]:
+def _at_consent(context: MenuContext, state: MenuState, key: str) -> tuple[MenuState, Step]:
+    scenario = state.chosen or context.recommended
+    if key in ("1", "2"):
+        state = replace(state, consent=key == "1")
+        state, step = _begin(context, state, scenario)
+        return state, replace(step, says=(context.native.say(f"consent.{'yes' if key == '1' else 'no'}"), *step.says))
+    if key and not state.wrong:
+        say = context.native.say
+        return replace(state, wrong=1), Ask((say("menu.wrong_key"), say("consent.ask")))
+    # Without an answer the scene begins all the same; the question comes again when the call is over.
+    return _begin(context, state, scenario)
+
+
+_PLACES = {"main": _at_main, "settings": _at_settings, "consent": _at_consent}
+
+
+def _begin(context: MenuContext, state: MenuState, scenario: str) -> tuple[MenuState, Begin]:
     # Whoever is new is taught two keys of the conversation, no more.
     briefing = () if context.returning else (context.native.say("menu.help"),)
     return state, Begin(scenario, state.slower, (*briefing, context.native.say("menu.connecting")))

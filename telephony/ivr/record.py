@@ -25,6 +25,8 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slower: bool
     """As the call began."""
     level: str
+    ask_consent: bool = False
+    """Whether this call's menu asks if text messages may come."""
     answers: tuple[str, ...] = ()
     """Keys per prompt; empty text is silence."""
     token: str | None = None
@@ -63,5 +65,6 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             choices=tuple(Choice(scenario, texts.title, texts.preview) for scenario, texts in scenes),
             free_talk=self.free_talk,
             slower=self.slower,
+            ask_consent=self.ask_consent,
         )
         return (context, *replay(context, self.answers[:prompts]))

@@ -21,13 +21,16 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _PARAMETER_LIMIT: Final = 500  # the carrier: name and value together stay under this
 
 
-def ask(step: Ask, native: Language, action: str) -> str:
+def ask(step: Ask, native: Language, action: str, *, first: Iterable[str] = ()) -> str:
     """Says the prompt, interruptible, and posts one key (or none, after the prompt's timeout) to ``action``.
+
+    Keys that are pressed during what is said ``first`` do not count.
 
     ``finishOnKey`` is empty because ``#`` and ``*`` are keys of ours. The ``Redirect`` is for carriers that fall
     through on silence although ``actionOnEmptyResult`` asks them not to.
     """
     response = VoiceResponse()
+    _say(response, native, first)
     gather = Gather(
         input="dtmf",
         num_digits=GATHERED_KEYS,

@@ -23,7 +23,7 @@ from telephony.admission import FALLBACK_LANGUAGES, Admitted, Inbound, TurnedAwa
 from telephony.ivr import twiml
 from telephony.ivr.menu import FREE_TALK, Ask, Begin, Goodbye
 from telephony.ivr.record import MenuRecord
-from telephony.twilio import media
+from telephony.twilio import consent, media, sms_webhooks
 from telephony.twilio.door import Door
 from telephony.twilio.gate import Refused, Signed
 from tutor.script.language import Language
@@ -63,7 +63,7 @@ Handler = Callable[[Door, Signed, Request], Awaitable[str]]
 
 
 def router(door: Door) -> APIRouter:
-    """Returns the carrier's routes: ``/twilio/voice``, ``/menu``, ``/after``, ``/status`` and the media socket.
+    """Returns the carrier's routes: of calls, of text messages, and the media socket, all under ``/twilio``.
 
     Raises:
         CatalogueError: the catalogue lacks a fallback language.
@@ -103,11 +103,16 @@ def router(door: Door) -> APIRouter:
     async def after(request: Request) -> Response:
         return await handled(_after, request, more_s=door.settle_s)
 
+    @routes.post("/consent")
+    async def asked(request: Request) -> Response:
+        return await handled(_consent, request)
+
     @routes.post("/status")
     async def status(request: Request) -> Response:
         return await handled(_status, request, trouble_status=503)
 
     media.add_routes(routes, door)
+    sms_webhooks.add_routes(routes, door)
     return routes
 
 
@@ -128,6 +133,7 @@ async def _voice(door: Door, signed: Signed, request: Request) -> str:
         account_school=signed.account.school_id,
         dialled=signed.text("To"),
         caller=signed.text("From"),
+        can_text=consent.can_text(signed.account),
     )
     decision = await admission.decide(
         inbound, database=door.database, keyring=door.keyring, catalogue=door.catalogue, max_calls=door.max_calls
@@ -153,7 +159,7 @@ async def _menu(door: Door, signed: Signed, request: Request) -> str:
         async with door.database.school(found.school_id) as session:
             call = await _own(session, found, signed)
             if step == call.step and call.state == "menu":
-                record = await _answer(door, session, call, keys)
+                record = await _answer(door, session, call, keys, signed)
                 ended = isinstance(record.at(door.catalogue)[2], Goodbye)
             else:
                 record, ended = MenuRecord.read(call.menu), False
@@ -168,7 +174,7 @@ async def _menu(door: Door, signed: Signed, request: Request) -> str:
     return _render(door, signed, record, prompts=step)
 
 
-async def _answer(door: Door, session: AsyncSession, call: Call, keys: str) -> MenuRecord:
+async def _answer(door: Door, session: AsyncSession, call: Call, keys: str, signed: Signed) -> MenuRecord:
     """Moves a call's menu on by one answer, in the transaction of ``session``; raises ``_Overtaken``."""
     record = MenuRecord.read(call.menu)
     _, before, _ = record.at(door.catalogue)
@@ -181,6 +187,8 @@ async def _answer(door: Door, session: AsyncSession, call: Call, keys: str) -> M
         raise _Overtaken
     if state.slower != before.slower and call.learner_id is not None:
         await learners.save_settings(session, call.learner_id, {"slower": state.slower})
+    if state.consent is not None and before.consent is None:
+        await consent.keep(door, session, call, signed, given=state.consent)
     if isinstance(step, Begin):
         await calls.begin(session, call.id, scenario=step.scenario, level=record.level)
     elif isinstance(step, Goodbye):
@@ -209,7 +217,15 @@ async def _after(door: Door, signed: Signed, request: Request) -> str:
     door.release(signed.call_sid)
     sentence = _closing_sentence(call)
     log.info("call_after", call=signed.call_sid, state=call.state, reason=call.end_reason, said=sentence)
-    return twiml.hang_up((native, [native.say(sentence)]))
+    return await consent.ask_at_the_end(door, signed, call, native, sentence)
+
+
+async def _consent(door: Door, signed: Signed, request: Request) -> str:
+    """The caller answered, at the end of a call, whether text messages may come; ``step`` counts the questions."""
+    found = await _find(door, signed)
+    async with door.database.school(found.school_id) as session:
+        call = await _own(session, found, signed)
+        return await consent.answered(door, session, call, signed, step=_step(request))
 
 
 async def _status(door: Door, signed: Signed, request: Request) -> str:

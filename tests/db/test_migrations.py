@@ -16,7 +16,7 @@ from psycopg import sql
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from db import accounts, calls, embedded, lines, migrate, schools, tokens, urls
+from db import accounts, calls, consents, embedded, lines, messages, migrate, schools, tokens, urls
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import Base
@@ -24,6 +24,8 @@ from tests.db.clusters import address_of
 from tests.db.conftest import Query, make_place
 
 PROCRASTINATE_TABLES = 4
+CLOSED_TABLES = {"opt_outs", "texts_received", "sender_blocks"}
+"""Of no school; only functions reach them."""
 
 
 @pytest.fixture
@@ -60,9 +62,22 @@ async def test_every_table_is_bound_by_forced_security(superuser: Query) -> None
         " WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace"
         " AND (a.attname = 'school_id' OR (c.relname = 'schools' AND a.attname = 'id'))"
     )
-    assert {row[0] for row in rows} == set(Base.metadata.tables)
+    assert {row[0] for row in rows} == set(Base.metadata.tables) - CLOSED_TABLES
     assert {row[1:3] for row in rows} == {(True, True)}
     assert all(row[3] == ["owner", "school"] for row in rows)
+
+
+async def test_tables_of_no_school_are_closed(superuser: Query) -> None:
+    """A table without schools is bound by forced security with the owner's policy alone, and granted to nobody."""
+    rows = await superuser(
+        "SELECT relname, relforcerowsecurity,"
+        " (SELECT array_agg(polname::text) FROM pg_policy WHERE polrelid = c.oid),"
+        " (SELECT count(*) FROM aclexplode(relacl) WHERE grantee <> relowner)"
+        " FROM pg_class c WHERE relname = ANY(%s) AND relkind = 'r'",
+        [list(CLOSED_TABLES)],
+    )
+    assert {row[0] for row in rows} == CLOSED_TABLES
+    assert {(row[1], *row[2], row[3]) for row in rows} == {(True, "owner", 0)}
 
 
 async def test_only_job_tables_are_exempt(superuser: Query) -> None:
@@ -81,7 +96,7 @@ async def test_look_ups_are_pinned_and_private(superuser: Query) -> None:
         "SELECT p.proname, p.proconfig, (SELECT array_agg(pg_get_userbyid(grantee)::text ORDER BY 1)"
         " FROM aclexplode(p.proacl) WHERE grantee <> p.proowner) FROM pg_proc p WHERE p.prosecdef"
     )
-    assert len(rows) == 10
+    assert len(rows) == 17
     for name, settings, grantees in rows:
         assert settings == ["search_path=pg_catalog, pg_temp"], name
         assert grantees == ["ringua_app"], name
@@ -139,6 +154,13 @@ async def test_look_ups_work_for_an_owner_without_power(owned_url: str, keyring:
         assert claim == tokens.Claim(place.school_id, {"a": 1})
         await accounts.forget(session, "AC1")
         assert await accounts.find(session, keyring, "AC1") is None
+        await consents.opt_out(session, b"hash", "SM1")
+        assert await consents.opted_out(session, b"hash")
+        await consents.opt_in(session, b"hash")
+        assert await consents.received(session, "SM1")
+        assert await messages.find(session, message_id=None, carrier_sid="SM1") is None
+        assert await messages.block(session, account_sid="AC1", sender="", code=20003)
+        assert await messages.blocked(session, account_sid="AC1", sender="+34910000001") == 20003
     await database.close()
 
 

@@ -162,11 +162,14 @@ async def test_no_number_is_stored_in_the_clear(
     assert "600000001" not in str(row)
     assert (row["last_two"], row["number_encrypted"]) == ("01", None)
     async with database.school(place.school_id) as session:
-        await learners.set_message_number(session, learner.id, keyring.encrypt("+34600000001"))
-    ((sealed,),) = await superuser("SELECT number_encrypted FROM caller_identities")
+        number_hash = keyring.hash_number("+34600000001")
+        await learners.set_message_number(session, number_hash, keyring.encrypt("+34600000001"))
+        sealed = await learners.message_number(session, learner.id, number_hash)
+        assert await learners.message_number(session, learner.id, keyring.hash_number("+34600000002")) is None
+    assert sealed is not None
     assert keyring.decrypt(sealed) == "+34600000001"
     async with database.school(place.school_id) as session:
-        await learners.set_message_number(session, learner.id, None)
+        await learners.set_message_number(session, number_hash, None)
     assert await superuser("SELECT number_encrypted FROM caller_identities") == [(None,)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,9 @@ def test_a_line_is_added_shown_changed_and_listed(prompt: str) -> None:
     shown = ringua("line", "show", "+17875550100").output
     for text in ("Colegio Sol", "B1", "cafe_order, hotel_checkin", "closed", "con leche"):
         assert text in shown
+    assert re.search(r"texts\W+offered", shown)
+    assert ringua("line", "set", "+17875550100", "--no-texts").exit_code == 0
+    assert re.search(r"texts\W+off\b", ringua("line", "show", "+17875550100").output)
     assert "+17875550100" in ringua("line", "list").output
     assert "Colegio Sol" in ringua("school", "list").output
 

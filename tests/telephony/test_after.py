@@ -26,8 +26,8 @@ ROUTES = ["/twilio/voice", "/twilio/menu?step=1", "/twilio/after", "/twilio/stat
 
 @pytest.fixture
 async def line(database: Database, keyring: Keyring) -> AsyncIterator[Service]:
-    """A service with one live line."""
-    async with service(database, keyring) as ready:
+    """A service with one live line, which sends no texts and so asks nobody about them."""
+    async with service(database, keyring, texts=False) as ready:
         yield ready
 
 
@@ -58,7 +58,7 @@ async def test_after(line: Service, ending: Ending, sentence: str) -> None:
 
 async def test_after_waits_for_the_driver(database: Database, keyring: Keyring) -> None:
     """The carrier asks the moment the socket closes: a driver that is still writing is waited for."""
-    async with service(database, keyring, change=lambda door: replace(door, settle_s=30)) as line:
+    async with service(database, keyring, change=lambda door: replace(door, settle_s=30), texts=False) as line:
         _, serving = line.stream(await line.chosen())
         await line.is_answering()
         asking = asyncio.create_task(line.told("/twilio/after"))

@@ -204,10 +204,10 @@ def test_every_place_and_key() -> None:
         assert {state.place for state in seen} == {"main", "settings"}
 
 
-@given(answers, st.integers(0, 17), st.booleans(), st.booleans())
-def test_any_answers_end(keys: list[str], scenes: int, returning: bool, free_talk: bool) -> None:
+@given(answers, st.integers(0, 17), st.booleans(), st.booleans(), st.booleans())
+def test_any_answers_end(keys: list[str], scenes: int, returning: bool, free_talk: bool, asks: bool) -> None:
     """Whatever is pressed, the menu asks, begins or says goodbye, and within a bounded number of prompts it ends."""
-    context = menu(scenes, returning=returning, free_talk=free_talk or not scenes)
+    context = replace(menu(scenes, returning=returning, free_talk=free_talk or not scenes), ask_consent=asks)
     state, step = replay(context, keys)
     assert step.says
     assert state.prompts <= MAX_PROMPTS

@@ -1,0 +1,102 @@
+"""Consent to text messages: asked once per number and school, standing until it is withdrawn, which counts everywhere.
+
+Numbers come in as hashes. What is about opting out works before a school is known, because it is for all of them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.models import Consent
+
+SMS: Final = "sms"
+
+_OPTED_OUT = text("SELECT number_opted_out(:number_hash)")
+_OPT_OUT = text("SELECT number_opt_out(:number_hash, :source)")
+_OPT_IN = text("SELECT number_opt_in(:number_hash)")
+_RECEIVED = text("SELECT * FROM text_received(:carrier_sid)")
+
+
+async def asked(session: AsyncSession, number_hash: bytes) -> bool:
+    """Whether the session's school need not ask this number: it has answered before, or opted out of all texts."""
+    answered = select(Consent.id).where(Consent.number_hash == number_hash, Consent.kind == SMS).limit(1)
+    return await session.scalar(answered) is not None or await opted_out(session, number_hash)
+
+
+async def standing(session: AsyncSession, number_hash: bytes) -> bool:
+    """Whether the session's school may text this number now."""
+    current = await _current(session, number_hash)
+    return current is not None and current.given and not await opted_out(session, number_hash)
+
+
+async def answer_of(session: AsyncSession, carrier_sid: str) -> bool | None:
+    """What was answered in a call (its CallSid); None when it was not asked, or not answered."""
+    return await session.scalar(select(Consent.given).where(Consent.carrier_sid == carrier_sid, Consent.kind == SMS))
+
+
+async def record(
+    session: AsyncSession, *, school_id: UUID, number_hash: bytes, given: bool, carrier_sid: str, wording: str
+) -> bool:
+    """Keeps the answer to the question; False when the number has a current answer already, which stays.
+
+    ``carrier_sid`` is the call in which it was asked, ``wording`` the version of the sentence that asked.
+    """
+    row = insert(Consent).values(
+        school_id=school_id, number_hash=number_hash, kind=SMS, given=given, carrier_sid=carrier_sid, wording=wording
+    )
+    kept = row.on_conflict_do_nothing(
+        index_elements=[Consent.school_id, Consent.number_hash, Consent.kind], index_where=Consent.ended_at.is_(None)
+    ).returning(Consent.id)
+    return await session.scalar(kept) is not None
+
+
+async def give(session: AsyncSession, *, school_id: UUID, number_hash: bytes, carrier_sid: str, wording: str) -> None:
+    """The number asks for texts of its own accord: whatever it answered before is replaced."""
+    await session.execute(
+        update(Consent)
+        .where(Consent.number_hash == number_hash, Consent.kind == SMS, Consent.ended_at.is_(None))
+        .values(ended_at=func.now())
+        .execution_options(synchronize_session=False)
+    )
+    await record(
+        session,
+        school_id=school_id,
+        number_hash=number_hash,
+        given=True,
+        carrier_sid=carrier_sid,
+        wording=wording,
+    )
+
+
+async def opted_out(session: AsyncSession, number_hash: bytes) -> bool:
+    """Whether the number must get no text from anyone."""
+    return bool(await session.scalar(_OPTED_OUT, {"number_hash": number_hash}))
+
+
+async def opt_out(session: AsyncSession, number_hash: bytes, source: str) -> None:
+    """From now on no school texts this number: consents end, the number itself is forgotten, waiting messages stay.
+
+    ``source`` says how we know: the message's identifier, or the carrier's code. The first one stays.
+    """
+    await session.execute(_OPT_OUT, {"number_hash": number_hash, "source": source})
+
+
+async def opt_in(session: AsyncSession, number_hash: bytes) -> None:
+    """Lifts the number's opt-out. No consent comes back with it: that is given to one school, by ``give``."""
+    await session.execute(_OPT_IN, {"number_hash": number_hash})
+
+
+async def received(session: AsyncSession, carrier_sid: str) -> bool:
+    """Notes a text message by its identifier; False when it was noted before. Kept for 30 days."""
+    return await session.scalar(_RECEIVED, {"carrier_sid": carrier_sid}) is not None
+
+
+async def _current(session: AsyncSession, number_hash: bytes) -> Consent | None:
+    return await session.scalar(
+        select(Consent).where(Consent.number_hash == number_hash, Consent.kind == SMS, Consent.ended_at.is_(None))
+    )

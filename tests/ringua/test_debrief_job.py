@@ -1,0 +1,419 @@
+"""From a closed call to a text on the learner's telephone: once, with consent, whatever is run twice or lost between.
+
+The service, its jobs, the carrier and the text model are real servers on sockets; only the conversation is written
+into the database instead of being spoken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import select, text
+
+from db import calls, consents, debriefs, endings, jobs, learners, lines, messages
+from db.endings import Ending, NewEvent, NewTurn
+from db.engine import Database
+from db.keyring import Keyring
+from db.models import Debrief, Message
+from rehearsal import messages as desk
+from rehearsal.realtime_script import Script, TextAnswer
+from ringua.jobs import all_jobs
+from ringua.jobs.debrief import debrief_call
+from ringua.rehearsal import CALLER, LINE, Rehearsal, rehearsing
+from ringua.settings import load
+from ringua.storage import Storage
+from telephony.ivr.record import MenuRecord
+from telephony.segments import segments
+from tutor.realtime.text import TextModel
+from tutor.script import catalogue
+
+WRITTEN: dict[str, Any] = {
+    "praise": "You asked for what you wanted and kept going.",
+    "can_dos": ["order_drink"],
+    "keep": "Quisiera un café con leche, por favor.",
+    "keep_meaning": "I would like a coffee with milk, please.",
+    "next_step": "Next time you could ask what it costs.",
+    "next_scenario": "cafe_order",
+}
+GOAL = NewEvent(9_000, "goal", {"goal": "order_drink", "quote": "un café con leche", "evidence": "quote"})
+HANG_UP = NewEvent(30_000, "ended", {"reason": "caller_hung_up"})
+
+_calls = count()
+
+
+def turns(learner: int) -> list[NewTurn]:
+    """A conversation with this many turns of the learner."""
+    said = [NewTurn("role", 0, 1_500, "¡Hola! ¿Qué le pongo?")]
+    for n in range(learner):
+        at_ms = 2_000 + 4_000 * n
+        said.append(NewTurn("learner", at_ms, at_ms + 2_000, "Quisiera un café con leche, por favor."))
+        said.append(NewTurn("role", at_ms + 2_500, at_ms + 3_500, "Muy bien. ¿Algo más?"))
+    return said
+
+
+@dataclass
+class Place:
+    """A running line with its worker at hand."""
+
+    storage: Storage
+    rehearsal: Rehearsal
+    school_id: UUID
+    line_id: UUID
+    learner_id: UUID
+
+    @property
+    def number_hash(self) -> bytes:
+        """The learner's number."""
+        return self.storage.keyring.hash_number(CALLER)
+
+    async def agree(self) -> None:
+        """The learner agrees to texts."""
+        async with self.storage.database.school(self.school_id) as session:
+            await consents.record(
+                session,
+                school_id=self.school_id,
+                number_hash=self.number_hash,
+                given=True,
+                carrier_sid="CA0",
+                wording="en:1",
+            )
+            await learners.set_message_number(session, self.number_hash, self.storage.keyring.encrypt(CALLER))
+
+    async def call(
+        self, *, learner_turns: int = 5, events: Sequence[NewEvent] = (GOAL, HANG_UP), guest: bool = False
+    ) -> UUID:
+        """A call that is over, with the job that its end deferred."""
+        menu = MenuRecord(
+            "en", "Rehearsal", returning=True, scenarios=("cafe_order",), free_talk=False, slower=False, level="A1"
+        )
+        async with self.storage.database.school(self.school_id) as session:
+            call = await calls.open_call(
+                session,
+                school_id=self.school_id,
+                line_id=self.line_id,
+                carrier_sid=f"CA{next(_calls):032d}",
+                account_sid=self.rehearsal.carrier.account_sid,
+                max_calls=100,
+                caller_hash=None if guest else self.number_hash,
+                learner_id=None if guest else self.learner_id,
+                level="A1",
+            )
+            await calls.save_menu(session, call.id, 0, menu.write())
+            await calls.begin(session, call.id, scenario="cafe_order", level="A1")
+            await calls.connected(session, call.id)
+            job = debriefs.job(self.school_id, call.id)
+            await endings.finish(
+                session, call.id, Ending("caller_hung_up", turns(learner_turns), list(events), job=job)
+            )
+        return call.id
+
+    async def work(self, *queues: str, rest_limit_s: float = 10.0) -> None:
+        """Runs every job that is due, and those that they defer."""
+        known = all_jobs(self.storage, self.rehearsal.settings, rest_limit_s=rest_limit_s)
+        queues = queues or ("calls", "messages")
+        while await self.due(queues):
+            await jobs.run_worker(self.storage.url, known, queues=queues, wait=False, signals=False)
+
+    async def due(self, queues: Sequence[str]) -> int:
+        """How many jobs could run now."""
+        waiting = text(
+            "SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo' AND queue_name = ANY(:queues)"
+            " AND coalesce(scheduled_at, now()) <= now()"
+        )
+        async with self.storage.database.school(self.school_id) as session:
+            return int(await session.scalar(waiting, {"queues": list(queues)}) or 0)
+
+    async def kept(self) -> tuple[list[Debrief], list[Message]]:
+        """What the database holds."""
+        async with self.storage.database.school(self.school_id) as session:
+            return list(await session.scalars(select(Debrief))), list(await session.scalars(select(Message)))
+
+    async def settled(self, state: str) -> Message:
+        """The one message, once it has come to this state."""
+        async with asyncio.timeout(10):
+            while True:
+                _, (message,) = await self.kept()
+                if message.state == state:
+                    return message
+                await asyncio.sleep(0.05)
+
+    async def make_older(self, seconds: float) -> None:
+        """Makes as if the attempts and the waiting jobs were older."""
+        async with self.storage.database.school(self.school_id) as session:
+            for statement in (
+                "UPDATE messages SET attempted_at = attempted_at - make_interval(secs => :s)",
+                "UPDATE procrastinate_jobs SET scheduled_at = scheduled_at - make_interval(secs => :s)",
+            ):
+                await session.execute(text(statement), {"s": seconds})
+
+    @property
+    def texts(self) -> list[desk.Message]:
+        """What the carrier has taken from us."""
+        return [sent for sent in self.rehearsal.carrier.messages if sent.direction == "outbound-api"]
+
+    @property
+    def asked(self) -> int:
+        """How often the text model was asked."""
+        assert self.rehearsal.model is not None
+        return len(self.rehearsal.model.text.requests)
+
+
+@asynccontextmanager
+async def practising(
+    database: Database, keyring: Keyring, url: str, data_dir: Path, answer: TextAnswer
+) -> AsyncIterator[Place]:
+    """A line, a learner, and a text model that answers so."""
+    storage = Storage(database, keyring, url, ())
+    settings = load(data_dir=data_dir)
+    async with rehearsing(settings, storage, script=Script(text=(answer,)), voiced=False) as rehearsal:
+        async with database.anyone() as session:
+            line = await lines.by_number(session, LINE)
+        assert line is not None
+        async with database.school(line.school_id) as session:
+            learner = await learners.create_with_number(
+                session,
+                school_id=line.school_id,
+                number_hash=keyring.hash_number(CALLER),
+                last_two=CALLER[-2:],
+                native="en",
+                target="es",
+                level="A1",
+            )
+        yield Place(storage, rehearsal, line.school_id, line.id, learner.id)
+
+
+@pytest.fixture
+async def place(database: Database, keyring: Keyring, database_url: str, tmp_path: Path) -> AsyncIterator[Place]:
+    """A line whose text model writes a good debrief."""
+    async with practising(database, keyring, database_url, tmp_path, TextAnswer("debrief", WRITTEN)) as ready:
+        yield ready
+
+
+async def test_a_call_is_debriefed_by_text(place: Place) -> None:
+    """A hung-up call with a goal: the model's debrief is kept with its cost, and arrives in two segments at most."""
+    await place.agree()
+    call_id = await place.call()
+    await place.work()
+    message = await place.settled("delivered")
+    (sent,) = place.texts
+    assert (sent.from_, sent.to, sent.body) == (LINE, CALLER, message.body)
+    assert "Quisiera un café con leche, por favor." in sent.body
+    assert sent.segments <= 2
+    assert sent.segments == segments(sent.body)
+    (debrief,), _ = await place.kept()
+    assert (debrief.call_id, debrief.source, debrief.content["keep"]) == (call_id, "model", WRITTEN["keep"])
+    assert debrief.model == place.rehearsal.settings.text_model
+    assert debrief.cost_micro_usd is None or debrief.cost_micro_usd > 0
+    assert message.key == f"debrief:{call_id}"
+
+
+async def test_the_first_message_says_how_to_stop(place: Place) -> None:
+    """The first text of a month says STOP, the next one leaves the room to the debrief."""
+    await place.agree()
+    for _ in range(2):
+        await place.call()
+        await place.work()
+    assert ["STOP" in sent.body for sent in place.texts] == [True, False]
+
+
+async def test_jobs_that_run_again(place: Place) -> None:
+    """Run again, and several times at once, the job leaves one debrief, one message, and asks the model once."""
+    await place.agree()
+    call_id = await place.call()
+    await place.work()
+    for _ in range(2):
+        async with place.storage.database.school(place.school_id) as session:
+            name, arguments = debriefs.job(place.school_id, call_id)
+            await jobs.defer(session, name, **arguments)
+            _, (message,) = await place.kept()
+            await messages.defer(session, place.school_id, message.id)
+        await place.work()
+    kept = await place.kept()
+    assert [len(rows) for rows in kept] == [1, 1]
+    assert (len(place.texts), place.asked) == (1, 1)
+
+
+async def test_jobs_at_once(place: Place) -> None:
+    """Workers that debrief the same call at the same time keep one debrief and write one message."""
+    await place.agree()
+    call_id = await place.call()
+    database, shelf = place.storage.database, catalogue.load()
+    await asyncio.gather(
+        *(debrief_call(database, shelf, None, school_id=place.school_id, call_id=call_id) for _ in range(5))
+    )
+    assert [len(rows) for rows in await place.kept()] == [1, 1]
+
+
+async def test_killed_between_debrief_and_message(place: Place) -> None:
+    """A worker that died after the debrief was kept is followed by one that writes the message from it."""
+    await place.agree()
+    call_id = await place.call()
+    database, shelf = place.storage.database, catalogue.load()
+    settings = place.rehearsal.settings
+    async with httpx.AsyncClient() as client:
+        model = TextModel(client, settings.openai_base_url, settings.openai_api_key or "", settings.text_model)
+        async with database.school(place.school_id) as session:
+            await lines.update(session, place.line_id, texts=False)  # the first one gets no further than the debrief
+        await debrief_call(database, shelf, model, school_id=place.school_id, call_id=call_id)
+        async with database.school(place.school_id) as session:
+            await lines.update(session, place.line_id, texts=True)
+    assert [len(rows) for rows in await place.kept()] == [1, 0]
+    await place.work()
+    await place.settled("delivered")
+    assert (len(place.texts), place.asked) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("learner_turns", "events", "texted"),
+    [(4, [HANG_UP], True), (3, [HANG_UP], False), (1, [GOAL, HANG_UP], True), (0, [], False)],
+)
+async def test_what_is_worth_a_message(place: Place, learner_turns: int, events: list[NewEvent], texted: bool) -> None:
+    """Four turns or any goal, hang-ups included; less is debriefed without a model and without a text."""
+    await place.agree()
+    await place.call(learner_turns=learner_turns, events=events)
+    await place.work()
+    kept_debriefs, kept_messages = await place.kept()
+    assert (len(kept_debriefs), len(kept_messages)) == (1, int(texted))
+    assert (len(place.texts), place.asked > 0) == (int(texted), texted)
+
+
+@pytest.mark.parametrize("fault", ["refusal", "incomplete", "failed"])
+async def test_a_model_that_fails(
+    database: Database, keyring: Keyring, database_url: str, tmp_path: Path, fault: Any
+) -> None:
+    """Without the model's help the facts speak, and the learner gets a text all the same."""
+    async with practising(database, keyring, database_url, tmp_path, TextAnswer("debrief", fault=fault)) as place:
+        await place.agree()
+        await place.call()
+        await place.work()
+        await place.settled("delivered")
+        (debrief,), _ = await place.kept()
+        assert (debrief.source, debrief.model) == ("facts", None)
+        assert len(place.texts) == 1
+
+
+async def test_without_consent(place: Place) -> None:
+    """Without consent the debrief is kept and nothing texted; agreeing right after brings the call's text, once."""
+    call_id = await place.call()
+    await place.work()
+    assert [len(rows) for rows in await place.kept()] == [1, 0]
+    await place.agree()
+    async with place.storage.database.school(place.school_id) as session:
+        name, arguments = debriefs.job(place.school_id, call_id)
+        await jobs.defer(session, name, **arguments)
+    await place.work()
+    await place.settled("delivered")
+    assert (len(place.texts), place.asked) == (1, 1)
+
+
+async def test_guests(place: Place) -> None:
+    """A guest's call is debriefed, and texted to nobody."""
+    await place.agree()
+    await place.call(guest=True)
+    await place.work()
+    assert [len(rows) for rows in await place.kept()] == [1, 0]
+
+
+async def test_stop_between_call_and_text(place: Place) -> None:
+    """A STOP that the learner writes while the debrief is on its way comes first: the text never leaves."""
+    await place.agree()
+    await place.call()
+    await place.work("calls")
+    assert [message.state for message in (await place.kept())[1]] == ["new"]
+    url = f"{place.rehearsal.base_url}/twilio/sms"
+    stopped = await place.rehearsal.carrier.text(url, from_=CALLER, to=LINE, body="stop")
+    assert stopped.status == 200
+    assert len(stopped.replies) == 1, "the carrier's own"
+    await place.work()
+    assert [message.state for message in (await place.kept())[1]] == ["suppressed"]
+    assert place.texts == []
+    await place.call()
+    await place.work()
+    assert place.texts == []
+
+
+async def test_start_brings_texts_back(place: Place) -> None:
+    """After STOP and START later calls are texted again."""
+    await place.agree()
+    url = f"{place.rehearsal.base_url}/twilio/sms"
+    for body in ("STOP", "START"):
+        await place.rehearsal.carrier.text(url, from_=CALLER, to=LINE, body=body)
+    await place.call()
+    await place.work()
+    await place.settled("delivered")
+    assert len(place.texts) == 1
+
+
+async def test_the_carrier_takes_the_message_and_never_answers(place: Place) -> None:
+    """A request that times out after it was taken is looked up, or told of by the carrier's report; never repeated."""
+    await place.agree()
+    await place.call()
+    place.rehearsal.carrier.sms.swallow_next()
+    await place.work(rest_limit_s=1.0)
+    await place.settled("delivered")
+    for _ in range(3):
+        await place.make_older(300)
+        await place.work()
+    assert len(place.texts) == 1
+
+
+async def test_reports_twice_and_out_of_order(place: Place) -> None:
+    """The carrier's reports may come in any order, and again."""
+    await place.agree()
+    place.rehearsal.carrier.sms.reports = ("delivered", "sent", "queued", "delivered", "sent")
+    await place.call()
+    await place.work()
+    message = await place.settled("delivered")
+    assert message.status_rank == 5
+
+
+async def test_a_number_that_is_not_registered(place: Place) -> None:
+    """A failure that the operator must mend is known from the carrier's report, and stops the line's next text."""
+    await place.agree()
+    place.rehearsal.carrier.sms.fail_next(30034)
+    await place.call()
+    await place.work()
+    message = await place.settled("failed")
+    assert message.error_code == 30034
+    await place.call()
+    await place.work()
+    states = sorted(message.state for message in (await place.kept())[1])
+    assert (states, len(place.texts)) == (["failed", "suppressed"], 1)
+
+
+async def test_a_busy_carrier_is_asked_again_later(place: Place) -> None:
+    """A job that was told to come back does, and sends then."""
+    await place.agree()
+    await place.call()
+    place.rehearsal.carrier.sms.refuse_next(429, 20429)
+    await place.work()
+    assert place.texts == []
+    await place.make_older(60)
+    await place.work()
+    await place.settled("delivered")
+    assert len(place.texts) == 1
+
+
+async def test_calls_that_cannot_be_debriefed(place: Place) -> None:
+    """A call that goes on, that is gone, or whose line was changed since, ends the job without an error."""
+    database, shelf = place.storage.database, catalogue.load()
+    await debrief_call(database, shelf, None, school_id=place.school_id, call_id=uuid4())
+    call_id = await place.call()
+    async with database.school(place.school_id) as session:
+        await lines.update(session, place.line_id, target="xx")
+    await debrief_call(database, shelf, None, school_id=place.school_id, call_id=call_id)
+    assert [len(rows) for rows in await place.kept()] == [0, 0]
+    async with database.school(place.school_id) as session:
+        await session.execute(text("UPDATE calls SET state = 'live'"))
+        await lines.update(session, place.line_id, target="es")
+    await debrief_call(database, shelf, None, school_id=place.school_id, call_id=call_id)
+    assert [len(rows) for rows in await place.kept()] == [0, 0]
