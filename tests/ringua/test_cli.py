@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from ringua.cli import Trouble, app
@@ -16,14 +18,16 @@ SECRET = "only-for-tests-only-for-tests-only-for-tests"
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
-    """The test's own database; wide output."""
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> Iterator[None]:
+    """The test's own database; wide output. Logs go where they went before: a command's output is closed behind it."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("RINGUA_SECRET_KEY", SECRET)
     monkeypatch.setenv("RINGUA_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
     for name in ("OPENAI_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "PUBLIC_BASE_URL", "PORT"):
         monkeypatch.delenv(name, raising=False)
+    yield
+    structlog.reset_defaults()
 
 
 def ringua(*arguments: str) -> Result:
