@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -67,7 +68,9 @@ async def run(settings: Settings, record: Path, out: Console) -> None:
         script = None if real else script_for(scene)
         async with rehearsing(settings, data, plan=plan, script=script, watch=screen.on_entry) as line:
             worker = asyncio.create_task(jobs.run_worker(data.url, all_jobs(data, line.settings), signals=False))
-            result = await line.call(_caller, on_event=screen.on_event)
+            # A new caller each time: one who is known would be offered the next scene, and the script is the café's.
+            number = f"+1202555{1000 + secrets.randbelow(9000)}"
+            result = await line.call(_caller, from_=number, on_event=screen.on_event)
             violations = line.model.violations if line.model is not None else []
             out.print("Waiting for the debrief and the text message …", style="dim")
             debrief, texts = await _afterwards(data, result.sid)
