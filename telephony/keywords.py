@@ -79,8 +79,10 @@ def languages() -> frozenset[str]:
 
 def fold(text: str) -> str:
     """Returns a text without case, accents and punctuation, its words parted by single spaces."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
+    caseless = text
+    for _ in range(2):  # Unicode 3.13, D146: a letter may have a case only once taken apart
+        caseless = unicodedata.normalize("NFKD", caseless.casefold())
+    plain = "".join(character for character in caseless if not unicodedata.combining(character))
     return " ".join(_SEPARATORS.sub(" ", plain).split())
 
 

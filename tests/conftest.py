@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from db import embedded, migrate
@@ -27,6 +28,11 @@ CLUSTER = "RINGUA_TEST_CLUSTER"
 PREFIX = "ringua-test-pg-"
 
 _numbers = count()
+
+# The same examples every time, so that a red run speaks of the change it tests; `--long` looks for new ones.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("searching", max_examples=2_000, deadline=None)
+settings.load_profile("steady")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""Runs every check of the project: format, lint, types, tests. ``--long`` adds chaos, soak and scale.
+"""Runs every check of the project: format, lint, types, tests. ``--long`` adds chaos, soak and scale, and new examples for the property tests.
 
 Other arguments go to pytest: ``./run test tests/tutor -k goals``.
 """
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
         step("lint", PYTHON, "-m", "ruff", "check", ".")
         step("types", PYTHON, "-m", "mypy")
     workers = min(4, os.cpu_count() or 1)
-    mark = [] if long else ["-m", "not long"]
+    mark = ["--hypothesis-profile", "searching"] if long else ["-m", "not long"]
     # A file's tests stay together: the calls of a journey's module are placed at the same time, once.
     step("tests", PYTHON, "-m", "pytest", "-n", str(workers), "--dist", "loadfile", *mark, *chosen)
 
