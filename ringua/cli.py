@@ -18,6 +18,7 @@ from db import lines as line_rows
 from db import schools as school_rows
 from db.lines import NumberTaken
 from db.schools import SchoolExists
+from ringua import bench as benchmark
 from ringua import demo as demo_call
 from ringua import logs, serving, storage
 from ringua import rehearse as rehearse_call
@@ -114,6 +115,22 @@ def call(
     logs.configure(level="WARNING")
     plan = rehearse_call.Plan(to=to, from_=from_, keys=keys, say=tuple(say or ()), record=record, url=url)
     _run(rehearse_call.run(load(), plan, out, as_json=as_json))
+
+
+@app.command()
+def bench(
+    calls: Annotated[str, typer.Option(help="How many calls at once, one run each.")] = "1,20,100,200",
+    seconds: Annotated[float, typer.Option(help="How long each run is measured.")] = 20.0,
+    audio: Annotated[str, typer.Option(help="What the model is asked for: pcm or pcmu.")] = "pcm",
+    write: Annotated[
+        bool, typer.Option("--write", help="Write docs/benchmark.md and docs/benchmark.svg anew.")
+    ] = False,
+) -> None:
+    """Measures what a call costs on this machine, beside a relay that does nothing."""
+    try:
+        raise SystemExit(benchmark.run(calls, seconds, audio, write=write))
+    except benchmark.NotACheckout as error:
+        raise Trouble(str(error)) from error
 
 
 # --- schools and lines

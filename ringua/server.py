@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from telephony.sockets import MediaSocketProtocol
+
 MAX_MESSAGE_BYTES = 64 * 1024
 """The largest message of a carrier that we read; its media messages have some 300 bytes."""
 
@@ -28,7 +30,7 @@ def config(app: FastAPI) -> uvicorn.Config:
         lifespan="off",
         log_config=None,
         access_log=False,
-        ws="websockets-sansio",
+        ws=MediaSocketProtocol,
         ws_per_message_deflate=False,
         ws_max_size=MAX_MESSAGE_BYTES,
         server_header=False,

@@ -124,6 +124,8 @@ class Call:
         self._on_progress = on_progress
         self._playout = Playout()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0.0
+        """When the timer rings, in the call's milliseconds: when something is due, or before."""
         self._closing: asyncio.Task[None] | None = None
         self._over = False
 
@@ -427,12 +429,15 @@ class Call:
             return
         dues = (self._playout.next_due_ms, self._conversation.next_due_ms)
         due_ms = min((due for due in dues if due is not None), default=None)
+        if due_ms is None or self._over:
+            return
         if self._timer is not None:
+            if self._timer_ms <= due_ms:
+                return  # it rings no later, and sets itself anew: most of what is due moves away before it comes
             self._timer.cancel()
-            self._timer = None
-        if due_ms is not None and not self._over:
-            delay_s = max(0.0, (due_ms - self.now_ms) / 1000)
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
+        self._timer_ms = due_ms
+        delay_s = max(0.0, (due_ms - self.now_ms) / 1000)
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

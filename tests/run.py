@@ -1,5 +1,6 @@
-"""Runs every check of the project: format, lint, types, tests. ``--long`` adds chaos, soak and scale, and new examples for the property tests.
+"""Runs every check of the project: format, lint, types, tests.
 
+``--long`` adds chaos, soak and scale, and new examples for the property tests.
 Other arguments go to pytest: ``./run test tests/tutor -k goals``.
 """
 

@@ -70,6 +70,7 @@ def main() -> int:
     """Runs it."""
     arguments = _arguments()
     out = Console(highlight=False)
+    out.width = max(out.width, report.WIDTH)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             figures, beside = runner.run(_run(arguments, out))

@@ -16,6 +16,8 @@ from benchmarks.bridge.plot import Curve, Panel, svg
 from benchmarks.bridge.run import Figures, SideBySide, Spread
 
 JUDGED_CALLS = 100
+WIDTH = 136
+"""Columns of a terminal that the table needs."""
 QUIET = 0.1
 """Share of a core up to which other processes count as silence."""
 

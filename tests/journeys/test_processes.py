@@ -25,7 +25,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SHORT = speech("es-woman-2")
 SCENE = cafe()
 FIRST = "Hola, buenos días. Quisiera un café con leche, por favor."
-SECRET = "only-for-tests-only-for-tests-only-for-tests"
 
 
 async def reach_the_role(phone: Phone) -> None:

@@ -7,6 +7,9 @@ into the database instead of being spoken.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -33,6 +36,7 @@ from ringua.settings import load
 from ringua.storage import Storage
 from telephony.ivr.record import MenuRecord
 from telephony.segments import segments
+from tests.journeys.site import SECRET
 from tutor.realtime.text import TextModel
 from tutor.script import catalogue
 
@@ -169,12 +173,12 @@ class Place:
 
 @asynccontextmanager
 async def practising(
-    database: Database, keyring: Keyring, url: str, data_dir: Path, answer: TextAnswer
+    database: Database, keyring: Keyring, url: str, data_dir: Path, *answers: TextAnswer
 ) -> AsyncIterator[Place]:
     """A line, a learner, and a text model that answers so."""
     storage = Storage(database, keyring, url, ())
     settings = load(data_dir=data_dir)
-    async with rehearsing(settings, storage, script=Script(text=(answer,)), voiced=False) as rehearsal:
+    async with rehearsing(settings, storage, script=Script(text=answers), voiced=False) as rehearsal:
         async with database.anyone() as session:
             line = await lines.by_number(session, LINE)
         assert line is not None
@@ -270,6 +274,46 @@ async def test_killed_between_debrief_and_message(place: Place) -> None:
     await place.work()
     await place.settled("delivered")
     assert (len(place.texts), place.asked) == (1, 1)
+
+
+async def test_a_worker_killed_while_the_model_writes(
+    database: Database, keyring: Keyring, database_url: str, tmp_path: Path
+) -> None:
+    """kill -9 in the middle of a debrief: when its heart has stopped long enough, another worker does it, once."""
+    never = TextAnswer("debrief", fault="timeout", times=1)
+    async with practising(database, keyring, database_url, tmp_path, never, TextAnswer("debrief", WRITTEN)) as place:
+        await place.agree()
+        await place.call()
+        environment = {
+            "DATABASE_URL": place.storage.url,
+            "RINGUA_SECRET_KEY": SECRET,
+            "RINGUA_DATA_DIR": str(tmp_path),
+            "OPENAI_API_KEY": place.rehearsal.settings.openai_api_key or "",
+            "OPENAI_BASE_URL": place.rehearsal.settings.openai_base_url,
+        }
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ringua", "worker", env={**os.environ, **environment}
+        )
+        try:
+            async with asyncio.timeout(30):
+                while not place.asked:
+                    await asyncio.sleep(0.05)
+        finally:
+            worker.kill()
+        assert await worker.wait() == -signal.SIGKILL
+        app = jobs.worker_app(place.storage.url, [])
+        async with app.open_async():
+            await jobs.retry_stalled_jobs(app)
+            assert not await place.due(["calls"])  # its heart may still beat
+            async with database.school(place.school_id) as session:
+                silent_for = text("UPDATE procrastinate_workers SET last_heartbeat = now() - make_interval(secs => :s)")
+                await session.execute(silent_for, {"s": jobs.STALLED_S + 1})
+            await jobs.retry_stalled_jobs(app)
+        await place.make_older(60)
+        await place.work()
+        await place.settled("delivered")
+        assert [len(rows) for rows in await place.kept()] == [1, 1]
+        assert (len(place.texts), place.asked) == (1, 2)
 
 
 @pytest.mark.parametrize(
