@@ -1,7 +1,7 @@
 """Runs every check of the project: format, lint, types, tests.
 
 ``--long`` adds chaos, soak and scale, and new examples for the property tests.
-Other arguments go to pytest: ``./run test tests/tutor -k goals``.
+Other arguments go to pytest: ``./run test tests/tutor -k goals``; with ``--long`` they choose among the long tests.
 """
 
 from __future__ import annotations
@@ -33,9 +33,13 @@ def main(arguments: list[str]) -> None:
         step("lint", PYTHON, "-m", "ruff", "check", ".")
         step("types", PYTHON, "-m", "mypy")
     workers = min(4, os.cpu_count() or 1)
-    mark = ["--hypothesis-profile", "searching"] if long else ["-m", "not long"]
+    profile = ["--hypothesis-profile", "searching"] if long else []
+    pytest = (PYTHON, "-m", "pytest", *profile, *chosen)
     # A file's tests stay together: the calls of a journey's module are placed at the same time, once.
-    step("tests", PYTHON, "-m", "pytest", "-n", str(workers), "--dist", "loadfile", *mark, *chosen)
+    if not (long and chosen):
+        step("tests", *pytest, "-m", "not long", "-n", str(workers), "--dist", "loadfile")
+    if long:
+        step("long tests", *pytest, "-m", "long")  # one after the other: they print what they measured
 
 
 if __name__ == "__main__":

@@ -126,11 +126,12 @@ async def settle(storage: Storage, place: Site) -> None:
 
 
 async def test_nothing_is_lost_and_nothing_is_sent_twice_under_kill_9(
-    storage: Storage, tmp_path_factory: pytest.TempPathFactory
+    storage: Storage, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every call is closed, each that was answered is debriefed once, and nobody gets two texts of one call."""
     seed = int(os.environ.get("RINGUA_SEED") or random.SystemRandom().randrange(1_000_000))
-    print(f"seed {seed} (RINGUA_SEED={seed} repeats it)")
+    with capsys.disabled():
+        print(f"seed {seed} (RINGUA_SEED={seed} repeats it)")
     dice = random.Random(seed)
     await set_up_line(storage, LinePlan())
     numbers = [f"+1202555{number:04d}" for number in range(1_000, 1_000 + CALLS)]
@@ -165,11 +166,12 @@ async def test_nothing_is_lost_and_nothing_is_sent_twice_under_kill_9(
             messages = Counter((await session.scalars(select(Message.call_id))).all())
     known = {row.carrier_sid: row for row in rows}
     reached = [known[sid] for sid in sids if sid in known]
-    print(
-        f"{len(reached)} of {CALLS} calls reached the service; {len(working) - 1} workers killed; "
-        f"{sum(row.streams > 1 for row in rows)} calls taken up again; {len(debriefed)} debriefs; "
-        f"{sum(texted.values())} texts; ends: {dict(Counter(row.end_reason for row in rows))}"
-    )
+    with capsys.disabled():
+        print(
+            f"{len(reached)} of {CALLS} calls reached the service; {len(working) - 1} workers killed; "
+            f"{sum(row.streams > 1 for row in rows)} calls taken up again; {len(debriefed)} debriefs; "
+            f"{sum(texted.values())} texts; ends: {dict(Counter(row.end_reason for row in rows))}"
+        )
     assert len(reached) > CALLS * 0.8
     assert {row.state for row in rows} == {"closed"}
     answered = {row.id for row in rows if row.connected_at is not None and row.scenario is not None}
@@ -180,7 +182,9 @@ async def test_nothing_is_lost_and_nothing_is_sent_twice_under_kill_9(
     assert max(texted.values(), default=1) == 1
 
 
-async def test_memory_is_flat_over_a_thousand_calls(storage: Storage, tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_memory_is_flat_over_a_thousand_calls(
+    storage: Storage, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
     """An instance that has served a thousand calls is no larger than one that has served three hundred."""
     await set_up_line(storage, LinePlan())
     async with site(storage, tmp_path_factory.mktemp("data"), instances=1, speech_scale=0.01, strict=False) as place:
@@ -202,7 +206,8 @@ async def test_memory_is_flat_over_a_thousand_calls(storage: Storage, tmp_path_f
         for first, last in ((0, 300), (300, SHORT_CALLS)):
             await asyncio.gather(*(one(number) for number in range(first, last)))
             sizes[last] = process.memory_info().rss / 1e6
-        print(f"resident: {sizes[300]:.0f} MB after 300 calls, {sizes[SHORT_CALLS]:.0f} MB after {SHORT_CALLS}")
+        with capsys.disabled():
+            print(f"resident: {sizes[300]:.0f} MB after 300 calls, {sizes[SHORT_CALLS]:.0f} MB after {SHORT_CALLS}")
         async with storage.database.anyone() as session:
             school = await schools.by_name(session, SCHOOL)
         assert school is not None
