@@ -61,6 +61,7 @@ async def open_call(
     caller_hash: bytes | None = None,
     learner_id: UUID | None = None,
     level: str | None = None,
+    class_prompt_version: int | None = None,
 ) -> Call:
     """Admits a call, or finds it when the carrier asks again. Raises NoSlot when ``max_calls`` hold slots already.
 
@@ -81,6 +82,7 @@ async def open_call(
         caller_hash=caller_hash,
         learner_id=learner_id,
         level=level,
+        class_prompt_version=class_prompt_version,
     )
     session.add(call)
     await session.flush()

@@ -14,9 +14,10 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import jobs
+from db import flags, jobs
 from db.calls import FRESH_S, CallFound
 from db.engine import Database
+from db.flags import NewFlag
 from db.models import Call, CallEvent, Turn
 
 _LIST_STALE = text("SELECT * FROM call_list_stale(:silent, :limit)")
@@ -59,6 +60,8 @@ class Ending:
     """Whether the caller may come back and go on: keeps the checkpoint."""
     job: tuple[str, Mapping[str, Any]] | None = None
     """A job's name and arguments, enqueued exactly when the call is closed."""
+    flags: Sequence[NewFlag] = ()
+    """What of the call people must look at."""
     ended_at: datetime | None = None
     """None: now."""
 
@@ -87,6 +90,7 @@ async def finish(session: AsyncSession, call_id: UUID, ending: Ending, *, stream
     school_id = await session.scalar(quiet)
     if school_id is None:
         return False
+    await flags.record(session, call_id, ending.flags)
     ids = {"school_id": school_id, "call_id": call_id}
     if ending.turns:
         await session.execute(

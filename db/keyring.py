@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken
 
@@ -31,6 +32,7 @@ class Keyring:
             )
         self._numbers = _derive(secret, "ringua number")
         self._tokens = _derive(secret, "ringua token")
+        self._pins = _derive(secret, "ringua pin")
         self._box = Fernet(base64.urlsafe_b64encode(_derive(secret, "ringua encryption")))
 
     def hash_number(self, e164: str) -> bytes:
@@ -40,6 +42,10 @@ class Keyring:
     def hash_token(self, token: str) -> bytes:
         """32 bytes that stand for a one-use token in the database."""
         return hmac.digest(self._tokens, token.encode(), hashlib.sha256)
+
+    def hash_pin(self, line_id: UUID, digits: str) -> bytes:
+        """32 bytes that stand for a PIN of one line; the same digits on another line give others."""
+        return hmac.digest(self._pins, line_id.bytes + digits.encode(), hashlib.sha256)
 
     def encrypt(self, text: str) -> bytes:
         """Encrypts and authenticates (Fernet: AES-128-CBC with HMAC-SHA256); the same text never looks the same."""

@@ -27,6 +27,14 @@ async def by_number_hash(session: AsyncSession, number_hash: bytes) -> list[Lear
     return list(await session.scalars(found))
 
 
+async def calls_from(session: AsyncSession, learner_id: UUID, number_hash: bytes) -> bool:
+    """Whether the learner is one of those who are known by this number."""
+    known = select(CallerIdentity.id).where(
+        CallerIdentity.learner_id == learner_id, CallerIdentity.number_hash == number_hash
+    )
+    return await session.scalar(known) is not None
+
+
 async def get(session: AsyncSession, learner_id: UUID) -> Learner | None:
     """The learner, if of the session's school."""
     return await session.get(Learner, learner_id)
@@ -106,3 +114,13 @@ async def completed_scenarios(session: AsyncSession, learner_id: UUID) -> Counte
         .group_by(Call.scenario)
     )
     return Counter({scenario: times for scenario, times in rows if scenario is not None})
+
+
+async def played_scenarios(session: AsyncSession, learner_id: UUID) -> frozenset[str]:
+    """The scenarios in which the learner has talked at least once, to whatever end."""
+    rows = await session.scalars(
+        select(Call.scenario)
+        .where(Call.learner_id == learner_id, Call.connected_at.is_not(None), Call.scenario.is_not(None))
+        .distinct()
+    )
+    return frozenset(scenario for scenario in rows if scenario is not None)

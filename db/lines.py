@@ -14,7 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Line, missing_settings
 
-SETTINGS = frozenset({"name", "native", "target", "level", "class_prompt", "scenarios", "open", "model", "texts"})
+SETTINGS = frozenset(
+    {"name", "native", "target", "level", "class_prompt", "scenarios", "open", "model", "texts"}
+    | {"helpline", "safeguarding_number", "minors", "kids"}
+)
 """What ``update`` may change; a number stays with its line."""
 
 _BY_NUMBER = text("SELECT * FROM line_by_number(:number)")
@@ -42,6 +45,10 @@ class LineFound:
     texts: bool
     school_name: str
     school_timezone: str
+    helpline: str | None = None
+    minors: str = "none"
+    """The youngest callers: ``none``, ``13+`` or ``under13``; see ``tutor.safety.minors``."""
+    kids: bool = False
 
     def missing(self) -> list[str]:
         """The names of what is not set: native, target, level, class_prompt, scenarios."""
@@ -107,6 +114,11 @@ async def get(session: AsyncSession, line_id: UUID) -> Line | None:
 async def may_text(session: AsyncSession, number: str) -> bool:
     """Whether the line with this number, of the session's school, sends text messages."""
     return bool(await session.scalar(select(Line.texts).where(Line.number == number)))
+
+
+async def safeguarding_number(session: AsyncSession, number: str) -> bytes | None:
+    """The safeguarding contact of the line with this number, of the session's school: encrypted (``Keyring``)."""
+    return await session.scalar(select(Line.safeguarding_number).where(Line.number == number))
 
 
 async def list_all(session: AsyncSession) -> list[Line]:

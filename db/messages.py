@@ -22,6 +22,9 @@ from db.models import Message
 JOB: Final = "messages.send"
 """The job that brings one message to the carrier; run again, it goes on where it stands."""
 
+SAFEGUARDING: Final = "safeguarding"
+"""The kind of messages that go to no learner: no consent, opt-out, switch or hour of the day holds them back."""
+
 BLOCK_LASTS: Final = timedelta(hours=1)
 """After this long one message is tried again: whoever has put the account in order need not tell us."""
 
@@ -39,7 +42,7 @@ _RANKS: Final = {
     "read": 6,
 }
 """The carrier's statuses in the order in which they can follow each other; among equals the first one stays."""
-_DELIVERED: Final = frozenset({"delivered", "partially_delivered", "read"})
+DELIVERED: Final = frozenset({"delivered", "partially_delivered", "read"})
 UNDELIVERED: Final = frozenset({"undelivered", "failed", "canceled"})
 """Statuses that say the message will not arrive."""
 
@@ -71,7 +74,7 @@ async def add(
     *,
     school_id: UUID,
     call_id: UUID,
-    learner_id: UUID,
+    learner_id: UUID | None,
     account_sid: str,
     sender: str,
     kind: str,
@@ -81,7 +84,8 @@ async def add(
 ) -> bool:
     """Writes a message and, in the same transaction, the job that sends it; False when one with this key is there.
 
-    ``sender`` is the line's number in E.164.
+    ``sender`` is the line's number in E.164. ``learner_id`` None: to the line's safeguarding contact, with the kind
+    ``SAFEGUARDING``.
     """
     row = insert(Message).values(
         school_id=school_id,
@@ -124,8 +128,9 @@ async def known(session: AsyncSession, carrier_sids: Sequence[str]) -> set[str]:
 
 
 async def texted(session: AsyncSession, number_hash: bytes, *, within: timedelta) -> bool:
-    """Whether the session's school has sent this number a text lately."""
+    """Whether the session's school has sent this number a text for learners lately."""
     sent = select(Message.id).where(
+        Message.learner_id.is_not(None),
         Message.number_hash == number_hash,
         Message.created_at > func.now() - within,
         Message.state.in_(("sent", "delivered")),
@@ -203,7 +208,7 @@ async def report(
     rank = _RANKS.get(status)
     if rank is None:
         return False
-    state = "delivered" if status in _DELIVERED else "failed" if status in UNDELIVERED else "sent"
+    state = "delivered" if status in DELIVERED else "failed" if status in UNDELIVERED else "sent"
     news = update(Message).where(
         Message.id == message_id,
         Message.status_rank < rank,

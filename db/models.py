@@ -89,7 +89,10 @@ class Line(Base):
     """A telephone number and what is practised on it."""
 
     __tablename__ = "lines"
-    __table_args__ = (UniqueConstraint("school_id", "id"),)
+    __table_args__ = (
+        UniqueConstraint("school_id", "id"),
+        CheckConstraint("minors IN ('none', '13+', 'under13')", name="lines_minors"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
@@ -105,6 +108,14 @@ class Line(Base):
     model: Mapped[str | None]
     texts: Mapped[bool] = mapped_column(server_default=_TRUE, default=True)
     """Whether callers are offered, and sent, text messages."""
+    helpline: Mapped[str | None]
+    """Whom a caller in need can ring, as it is read aloud: "988"."""
+    safeguarding_number: Mapped[bytes | None]
+    """The school's safeguarding contact, E.164, encrypted; gets a text about calls that people must look at."""
+    minors: Mapped[str] = mapped_column(server_default=text("'none'"), default="none")
+    """The youngest callers: ``none``, ``13+`` or ``under13``."""
+    kids: Mapped[bool] = mapped_column(server_default=_FALSE, default=False)
+    """Children's mode."""
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
     def missing(self) -> list[str]:
@@ -203,6 +214,8 @@ class Call(Base):
     """Counts the menu's answers: a repeated webhook finds another step and changes nothing."""
     scenario: Mapped[str | None]
     level: Mapped[str | None]
+    class_prompt_version: Mapped[int | None]
+    """The version of the class's material that was live when the call began; None: the line's standing text."""
     streams: Mapped[int] = mapped_column(server_default=_ZERO, default=0)
     """How many media streams the call has had; the last one owns it."""
     started_at: Mapped[datetime] = mapped_column(server_default=_NOW)
@@ -309,7 +322,7 @@ class Debrief(Base):
 
 
 class Message(Base):
-    """One text message to a learner, written here before the carrier hears of it."""
+    """One text message to a learner, or to a school's safeguarding contact, written before the carrier hears of it."""
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -318,6 +331,7 @@ class Message(Base):
         CheckConstraint(
             "state IN ('new', 'sending', 'unknown', 'sent', 'delivered', 'failed', 'suppressed')", name="messages_state"
         ),
+        CheckConstraint("learner_id IS NOT NULL OR kind = 'safeguarding'", name="messages_recipient"),
         Index("messages_call", "call_id"),
         Index("messages_learner", "learner_id"),
         Index("messages_number", "number_hash", "created_at"),
@@ -326,7 +340,8 @@ class Message(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
     call_id: Mapped[UUID]
-    learner_id: Mapped[UUID]
+    learner_id: Mapped[UUID | None]
+    """None: it goes to the safeguarding contact of the sender's line."""
     account_sid: Mapped[str]
     """The carrier account of the call."""
     sender: Mapped[str]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import re
 import threading
 from collections import OrderedDict
 
@@ -56,10 +57,12 @@ class Voices:
         of the normal rate (0.46 to 2.57 are honoured, beyond is clamped). `variant` is one of espeak-ng's, such as `f3`
         or `m3`. About 5 ms for a sentence, nothing for one already spoken (only the cache makes a
         line sound the same twice: espeak-ng varies by some samples). Raises VoicesError for a language espeak-ng
-        does not have.
+        does not have, and for Japanese with kanji in it, of which it would only say that they are kanji. Chinese and
+        Arabic are read by their own voices, whatever the language: another would only name the script.
         """
         if rate_hz <= 0 or speed <= 0:
             raise ValueError("rate_hz and speed are positive numbers")
+        language = reader_of(text, language)
         key = (text, language, variant or "", speed, rate_hz)
         with self._lock:
             if (known := self._spoken.get(key)) is not None:
@@ -74,6 +77,17 @@ class Voices:
             while self._spoken_bytes > CACHE_BYTES:
                 self._spoken_bytes -= len(self._spoken.popitem(last=False)[1])
         return pcm
+
+
+def reader_of(text: str, language: str) -> str:
+    """The language whose voice can read a text: `language`, or that of its script. Raises VoicesError for kanji."""
+    base = language.lower().replace("_", "-").split("-")[0]
+    han, arabic = bool(_HAN.search(text)), bool(_ARABIC.search(text))
+    if base == "ja" and han:
+        raise VoicesError("espeak-ng reads the kana of Japanese and no kanji.")
+    if han and base not in ("zh", "cmn", "yue"):
+        return "zh"
+    return "ar" if arabic and base not in ("ar", "arb", "fa", "ur") else language
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -163,4 +177,7 @@ class _Engine:
 
 
 # What espeak-ng calls a language that is usually written otherwise.
-_ALIASES = {"zh": "cmn", "no": "nb", "en": "en-us"}
+_ALIASES = {"zh": "cmn", "no": "nb", "en": "en-us", "arb": "ar"}
+
+_HAN = re.compile("[\u3400-\u9fff]")
+_ARABIC = re.compile("[\u0620-\u064a]")

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import sys
-from collections.abc import Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 from zoneinfo import ZoneInfoNotFoundError
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from db import class_prompts
 from db import lines as line_rows
+from db import scenarios as scenario_rows
 from db import schools as school_rows
 from db.lines import NumberTaken
 from db.schools import SchoolExists
 from ringua import bench as benchmark
+from ringua import cli_callers, cli_material, inspecting, logs, serving, storage
 from ringua import demo as demo_call
-from ringua import logs, serving, storage
 from ringua import rehearse as rehearse_call
 from ringua.settings import SettingsError, load
-from ringua.storage import Storage, StorageError
-from telephony import numbers
+from ringua.storage import StorageError
+from ringua.terminal import Trouble as Trouble
+from ringua.terminal import e164, find_line, find_school, out, run
 from tutor.script import catalogue
-from tutor.script.catalogue import CatalogueError
+from tutor.script.catalogue import Catalogue, CatalogueError
 from tutor.script.class_prompt import ClassPrompt, ClassPromptError
 
 app = typer.Typer(
@@ -38,17 +41,15 @@ app = typer.Typer(
 line_app = typer.Typer(no_args_is_help=True, help="Lines: numbers, their languages, level, material and scenes.")
 school_app = typer.Typer(no_args_is_help=True, help="Schools.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")
-scenario_app = typer.Typer(no_args_is_help=True, help="Scenes that can be practised.")
 app.add_typer(line_app, name="line")
 app.add_typer(school_app, name="school")
 app.add_typer(db_app, name="db")
-app.add_typer(scenario_app, name="scenario")
-
-out = Console(soft_wrap=True, highlight=False)
-
-
-class Trouble(Exception):
-    """Something a person has to do; the text is one sentence."""
+app.add_typer(cli_material.scenario_app, name="scenario")
+app.add_typer(cli_material.prompt_app, name="prompt")
+app.add_typer(cli_callers.pin_app, name="pin")
+app.add_typer(cli_callers.flag_app, name="flag")
+line_app.add_typer(cli_material.line_prompt_app, name="prompt")
+line_app.command("safety")(cli_callers.line_safety)
 
 
 def main() -> None:
@@ -58,10 +59,6 @@ def main() -> None:
     except (SettingsError, StorageError, Trouble, serving.PortTaken, rehearse_call.CannotCall) as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(work)
 
 
 # --- the service
@@ -95,10 +92,18 @@ def db_upgrade() -> None:
 @app.command()
 def demo(
     record: Annotated[Path, typer.Option(help="Where the call's stereo WAV goes.")] = Path("recordings/demo.wav"),
+    scenario: Annotated[str, typer.Option(help="The scene; `ringua scenario list` shows all.")] = "cafe_order",
+    target: Annotated[str, typer.Option(help="The language being learned: es, en, fr, de, it, pt, zh or ja.")] = "es",
+    native: Annotated[str, typer.Option(help="The learner's own language: en, es, fr, pt, zh or ar.")] = "en",
+    level: Annotated[str, typer.Option(help="CEFR level, A1 to C2.")] = "A1",
 ) -> None:
-    """Places a practice call with recorded speech and shows it live; offline unless OPENAI_API_KEY is set."""
+    """Places a practice call and shows it live; offline unless OPENAI_API_KEY is set."""
     logs.configure(level="ERROR")
-    _run(demo_call.run(load(), record, out))
+    try:
+        scene = demo_call.scene_of(scenario, native=native, target=target, level=level)
+    except CatalogueError as error:
+        raise Trouble(str(error)) from error
+    run(demo_call.run(load(), record, out, scene))
 
 
 @app.command()
@@ -114,7 +119,7 @@ def call(
     """Places a rehearsal call against a running service, signed and timed as a carrier would."""
     logs.configure(level="WARNING")
     plan = rehearse_call.Plan(to=to, from_=from_, keys=keys, say=tuple(say or ()), record=record, url=url)
-    _run(rehearse_call.run(load(), plan, out, as_json=as_json))
+    run(rehearse_call.run(load(), plan, out, as_json=as_json))
 
 
 @app.command()
@@ -152,7 +157,7 @@ def school_add(
                 raise Trouble(f"There is a school named {name} already.") from error
         out.print(f"Added {name}.")
 
-    _run(work())
+    run(work())
 
 
 @school_app.command("list")
@@ -166,7 +171,7 @@ def school_list() -> None:
                 table.add_row(school.name, school.timezone)
         out.print(table)
 
-    _run(work())
+    run(work())
 
 
 SchoolOption = Annotated[str, typer.Option(help="The school that owns the line.")]
@@ -194,19 +199,18 @@ def line_add(
     texts: TextsOption = None,
 ) -> None:
     """Adds a line. It takes calls once native, target, level, class prompt and scenes are all set."""
-    settings = _line_settings(native, target, level, prompt, scenarios, model, open_, texts)
 
     async def work() -> None:
         async with storage.opened(load()) as data:
-            async with data.database.anyone() as session:
-                owner = await school_rows.by_name(session, school)
-            if owner is None:
-                raise Trouble(f"There is no school named {school}: add it with `ringua school add`.")
+            owner = await find_school(data, school)
             try:
                 async with data.database.school(owner.id) as session:
+                    shelf = await scenario_rows.catalogue(session, catalogue.load())
+                    settings = _line_settings(shelf, native, target, level, prompt, scenarios, model, open_, texts)
                     added = await line_rows.add(
-                        session, school_id=owner.id, number=_e164(number), name=school, **settings
+                        session, school_id=owner.id, number=e164(number), name=school, **settings
                     )
+                    await _keep_version(session, added.id, owner.timezone, settings)
             except NumberTaken as error:
                 raise Trouble(f"{error}.") from error
         missing = added.missing()
@@ -216,7 +220,7 @@ def line_add(
             else f"Added {added.number}; it takes calls."
         )
 
-    _run(work())
+    run(work())
 
 
 @line_app.command("set")
@@ -232,16 +236,18 @@ def line_set(
     texts: TextsOption = None,
 ) -> None:
     """Changes what is given of a line; the rest stays."""
-    settings = _line_settings(native, target, level, prompt, scenarios, model, open_, texts)
 
     async def work() -> None:
         async with storage.opened(load()) as data:
-            found = await _line(data, number)
+            found = await find_line(data, number)
             async with data.database.school(found.school_id) as session:
+                shelf = await scenario_rows.catalogue(session, catalogue.load())
+                settings = _line_settings(shelf, native, target, level, prompt, scenarios, model, open_, texts)
+                await _keep_version(session, found.id, found.school_timezone, settings)
                 await line_rows.update(session, found.id, **settings)
         out.print(f"Changed {found.number}.")
 
-    _run(work())
+    run(work())
 
 
 @line_app.command("list")
@@ -269,7 +275,7 @@ def line_list() -> None:
                         )
         out.print(table)
 
-    _run(work())
+    run(work())
 
 
 @line_app.command("show")
@@ -278,7 +284,8 @@ def line_show(number: str) -> None:
 
     async def work() -> None:
         async with storage.opened(load()) as data:
-            found = await _line(data, number)
+            found = await find_line(data, number)
+            now = await inspecting.material_now(data, found)
         table = Table(show_header=False)
         missing = ", ".join(found.missing())
         rows = {
@@ -291,67 +298,26 @@ def line_show(number: str) -> None:
             "scenes": ", ".join(found.scenarios),
             "model": found.model or "the service's",
             "texts": "offered" if found.texts else "off",
-            "class prompt": found.class_prompt,
+            "class prompt": found.class_prompt if now.version is None else None,
         }
+        if now.version is not None and now.prompt is not None:
+            rows["class prompt"] = f"version {now.version}\n{inspecting.written(now.prompt)}"
         for name, value in rows.items():
-            table.add_row(name, value or "-")
+            table.add_row(name, Text(value or "-"))
         out.print(table)
 
-    _run(work())
+    run(work())
 
 
-@scenario_app.command("list")
-def scenario_list(
-    native: Annotated[str, typer.Option(help="In whose language the titles are.")] = "en",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array instead of a table.")] = False,
-) -> None:
-    """Lists the scenes."""
-    try:
-        language = catalogue.load().language(native)
-    except CatalogueError as error:
-        raise Trouble(str(error)) from error
-    scenes: list[dict[str, Any]] = [
-        {
-            "id": scenario.id,
-            "cefr": list(scenario.cefr),
-            "minutes": scenario.minutes,
-            "title": language.scenes[scenario.id].title,
-            "goals": [language.scenes[scenario.id].can_do[goal.id] for goal in scenario.goals],
-        }
-        for scenario in catalogue.load().scenarios
-        if scenario.id in language.scenes
-    ]
-    if as_json:
-        out.print_json(json.dumps(scenes))
-        return
-    table = Table("Scene", "Level", "Minutes", "Title", "What to get done")
-    for scene in scenes:
-        table.add_row(
-            str(scene["id"]),
-            "/".join(scene["cefr"]),
-            str(scene["minutes"]),
-            str(scene["title"]),
-            language.enumerate(scene["goals"]),
-        )
-    out.print(table)
-
-
-async def _line(data: Storage, number: str) -> line_rows.LineFound:
-    async with data.database.anyone() as session:
-        found = await line_rows.by_number(session, _e164(number))
-    if found is None:
-        raise Trouble(f"There is no line {number}: `ringua line list` shows all.")
-    return found
-
-
-def _e164(number: str) -> str:
-    normal = numbers.normalise(number)
-    if normal is None:
-        raise Trouble(f"{number} is not a telephone number: write it with its country, such as +17875550100.")
-    return normal
+async def _keep_version(session: AsyncSession, line_id: UUID, timezone: str, settings: dict[str, Any]) -> None:
+    """A standing text is a version too, from today on: a call that is taken up again keeps the one it began with."""
+    if "class_prompt" in settings:
+        today = class_prompts.day_in(timezone, datetime.now(UTC))
+        await class_prompts.add(session, line_id, ClassPrompt.parse(settings["class_prompt"]), starts_on=today)
 
 
 def _line_settings(
+    shelf: Catalogue,
     native: str | None,
     target: str | None,
     level: str | None,
@@ -362,7 +328,6 @@ def _line_settings(
     texts: bool | None,
 ) -> dict[str, Any]:
     """What was given, checked against the catalogue."""
-    shelf = catalogue.load()
     given: dict[str, Any] = {}
     try:
         if native is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from importlib.resources import files
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -13,64 +13,108 @@ from sqlalchemy import select
 
 from db import calls, debriefs, jobs
 from db.models import Message
-from rehearsal.carrier import CallEnded, Phone
-from rehearsal.wav import read_ulaw
+from rehearsal.carrier import Behaviour
+from rehearsal.realtime_script import Script
+from rehearsal.realtime_speech import Speech
+from rehearsal.voices import Voices, available
 from ringua import storage
+from ringua.callers import RECORDINGS, recorded, spoken, voice_of
 from ringua.jobs import all_jobs
 from ringua.jobs.debrief import KIND
 from ringua.rehearsal import LinePlan, rehearsing
 from ringua.screen import Screen
-from ringua.scripts import script_for
+from ringua.scripts import following, script_for, written_by_hand
 from ringua.settings import Settings
 from ringua.storage import Storage
 from tutor.learning.debrief import Debrief
 from tutor.script import catalogue
-
-QUIET_MS = 900
-ANSWER_S = 45.0
-BARGE_IN_S = 3.0
-"""How long the caller listens to the long turn before speaking over it."""
+from tutor.script.scene import Scene
 
 AFTERWARDS_S = 20
 """How long the demo waits for the debrief and the text: the worker takes a second or two, in the right order."""
 
 SETTLED = frozenset({"sent", "delivered", "failed", "suppressed"})
 
-NOTICE_OFFLINE = (
-    "Offline rehearsal. The caller's voice is recorded human speech (telephone prompts, so the words are others than "
-    "the ones shown); the model is a stand-in that follows a script and understands nothing. What you see is scripted, "
+WHAT_IS_REAL = (
+    "the model is a stand-in that follows a script and understands nothing. What you see is scripted, "
     "what you hear and measure is real."
 )
-NOTICE_REAL = (
+NOTICE_RECORDED = (
+    "Offline rehearsal. The caller's voice is recorded human speech (telephone prompts, so the words are others than "
+    f"the ones shown); {WHAT_IS_REAL}"
+)
+NOTICE_SPOKEN = f"Offline rehearsal. The caller's voice is a computer's (eSpeak NG); {WHAT_IS_REAL}"
+NOTICE_TONES = f"Offline rehearsal. Tones stand for the caller's voice; {WHAT_IS_REAL}"
+NOTICE_REAL_RECORDED = (
     "The model is real. The caller's voice is recorded human speech: telephone prompts, not answers, so expect a "
     "puzzled barista."
 )
+NOTICE_REAL_SPOKEN = (
+    "The model is real. The caller's voice is a computer's, or tones: it says what it came to say, whatever the answer."
+)
+
+CAFE_MENU = ("cafe_order", "hotel_checkin", "flat_viewing", "free_talk")
 
 
-def _speech(name: str) -> bytes:
-    return read_ulaw(files("rehearsal").joinpath("speech", name).read_bytes())
+def scene_of(scenario: str, *, native: str, target: str, level: str) -> Scene:
+    """The scene to rehearse. Raises `CatalogueError`, whose sentence lists what there is."""
+    return catalogue.load().scene(scenario, native=native, target=target, level=level.upper())
 
 
-async def run(settings: Settings, record: Path, out: Console) -> None:
-    """Places the call and writes ``record``, a stereo WAV (left the caller, right the line). Raises `StorageError`."""
+def plan_of(scene: Scene) -> LinePlan:
+    """A line on which the scene can be rehearsed, and the one after it is offered."""
+    settings = {"native": scene.native.tag, "target": scene.target.tag, "level": scene.level.name}
+    if written_by_hand(scene):
+        return LinePlan(**settings, scenarios=CAFE_MENU)
+    words = scene.target_strings.keywords or tuple(scene.hint(goal.id, 0) for goal in scene.scenario.goals)
+    return LinePlan(
+        **settings, scenarios=(scene.scenario.id, following(scene)), class_prompt=f"Words: {', '.join(words)}."
+    )
+
+
+def caller_of(scene: Scene, script: Script) -> tuple[Behaviour, list[str]]:
+    """Who calls, and what a listener should know about their voice."""
+    if written_by_hand(scene) and scene.target.base in RECORDINGS:
+        return recorded(scene), []
+    speech = Speech(Voices() if available() else None)
+    turns = [voice_of(scene, speech, turn.hears or "") for turn in script.turns]
+    if not available():
+        return spoken(scene, turns), ["No voices are installed (pip install 'ringua[voices]'): tones stand for speech."]
+    return spoken(scene, turns), speech.notes
+
+
+async def run(settings: Settings, record: Path, out: Console, scene: Scene | None = None) -> None:
+    """Places the call and writes ``record``, a stereo WAV (left the caller, right the line).
+
+    Args:
+        settings: with an API key the model is real.
+        record: where the recording goes.
+        out: where the call is shown.
+        scene: what is rehearsed (`scene_of`); without one, the café in Spanish for an English speaker at A1.
+
+    Raises:
+        StorageError: the rehearsal's database cannot be used.
+    """
     began = time.monotonic()
     real = bool(settings.openai_api_key)
+    scene = scene or scene_of("cafe_order", native="en", target="es", level="A1")
+    plan, script = plan_of(scene), script_for(scene)
+    caller, notes = caller_of(scene, script)
     out.rule("[bold]Ringua: a practice call")
-    out.print(NOTICE_REAL if real else NOTICE_OFFLINE, style="dim")
-    plan = LinePlan(scenarios=("cafe_order", "hotel_checkin", "flat_viewing", "free_talk"))
-    scene = catalogue.load().scene("cafe_order", native=plan.native, target=plan.target, level=plan.level)
+    for told in (_notice(scene, notes, real=real), *notes):
+        out.print(told, style="dim", markup=False)
     screen = Screen(scene, out)
     # A line of its own, so that a rehearsal never touches a real line's data.
     settings = settings.model_copy(update={"database_url": None, "data_dir": settings.data_dir / "rehearsal"})
     async with storage.opened(settings) as data:
         for note in data.notes:
             out.print(note, style="yellow")
-        script = None if real else script_for(scene)
-        async with rehearsing(settings, data, plan=plan, script=script, watch=screen.on_entry) as line:
+        watch, played = screen.on_entry, None if real else script
+        async with rehearsing(settings, data, plan=plan, script=played, watch=watch) as line:
             worker = asyncio.create_task(jobs.run_worker(data.url, all_jobs(data, line.settings), signals=False))
-            # A new caller each time: one who is known would be offered the next scene, and the script is the café's.
+            # A new caller each time: one who is known would be offered the next scene, and the script is this one's.
             number = f"+1202555{1000 + secrets.randbelow(9000)}"
-            result = await line.call(_caller, from_=number, on_event=screen.on_event)
+            result = await line.call(caller, from_=number, on_event=screen.on_event)
             violations = line.model.violations if line.model is not None else []
             out.print("Waiting for the debrief and the text message …", style="dim")
             debrief, texts = await _afterwards(data, result.sid)
@@ -84,38 +128,12 @@ async def run(settings: Settings, record: Path, out: Console) -> None:
     out.print(f"Done in {time.monotonic() - began:.0f} s.", style="dim")
 
 
-async def _caller(phone: Phone) -> None:
-    """Plays the learner until the call is over; a line that stays silent too long is hung up on."""
-    try:
-        await _learner(phone)
-    except (CallEnded, TimeoutError):
-        return
-
-
-async def _learner(phone: Phone) -> None:
-    """Picks the scene, orders, asks for a hint, speaks over the barista once, pays and says goodbye."""
-    first, second = _speech("es-woman-1.wav"), _speech("es-woman-2.wav")
-    await phone.wait_for("gather", ANSWER_S)
-    await phone.pause(5.0)
-    await phone.press("1")
-    await phone.wait_for("stream", ANSWER_S)
-    await phone.hear_silence(QUIET_MS, ANSWER_S)
-    await phone.say(first, "ulaw")
-    await phone.hear_silence(QUIET_MS, ANSWER_S)
-    await phone.press("1")
-    await phone.hear_silence(QUIET_MS, ANSWER_S)
-    await phone.say(second, "ulaw")
-    await phone.hear_speech(ANSWER_S)
-    await phone.pause(BARGE_IN_S)
-    await phone.say(second, "ulaw")
-    await phone.hear_silence(QUIET_MS, ANSWER_S)
-    await phone.say(first, "ulaw")
-    await phone.wait_for("stream-ended", ANSWER_S)
-    await phone.wait_for("gather", ANSWER_S)  # asked once: a short text after your calls?
-    await phone.hear_speech(ANSWER_S)
-    await phone.pause(2.0)
-    await phone.press("1")
-    await phone.wait_for("ended", ANSWER_S)
+def _notice(scene: Scene, notes: Sequence[str], *, real: bool) -> str:
+    """What is real in this rehearsal and what is not."""
+    by_hand = written_by_hand(scene)
+    if real:
+        return NOTICE_REAL_RECORDED if by_hand else NOTICE_REAL_SPOKEN
+    return NOTICE_RECORDED if by_hand else NOTICE_TONES if notes else NOTICE_SPOKEN
 
 
 async def _afterwards(data: Storage, carrier_sid: str) -> tuple[Debrief | None, list[str]]:

@@ -18,6 +18,7 @@ from rehearsal import voices
 from rehearsal.carrier import Behaviour, Carrier
 from rehearsal.realtime import RealtimeServer
 from rehearsal.realtime_script import Script
+from rehearsal.realtime_speech import tones
 from rehearsal.report import CallResult, Event, Faults
 from rehearsal.signing import Signing
 from ringua.server import Server, config, listen
@@ -124,18 +125,27 @@ async def rehearsing(
             assembled(settings, storage, watch=watch, renew_before_s=renew_before_s)
         )
         await stack.enter_async_context(Server(config(service.app)).running(listener))
-
-        def say(text: str, locale: str) -> bytes:
-            assert spoken is not None
-            return spoken.speak(text, locale, rate_hz=8_000)
-
         sid, token = f"AC{secrets.token_hex(16)}", secrets.token_hex(16)
         carrier = await stack.enter_async_context(
-            Carrier(sid, token, speech_scale=speech_scale, say_voice=say if spoken is not None else None, strict=strict)
+            Carrier(sid, token, speech_scale=speech_scale, say_voice=prompt_voice(spoken), strict=strict)
         )
         await enrol(storage, carrier.account_sid, token, carrier.rest_url)
         await set_up_line(storage, plan or LinePlan())
         yield Rehearsal(settings, service, carrier, model, LINE, f"http://127.0.0.1:{settings.port}")
+
+
+def prompt_voice(spoken: voices.Voices | None) -> Callable[[str, str], bytes] | None:
+    """How a carrier speaks: (text, locale) -> 8 kHz PCM, tones where a voice cannot. None without voices."""
+    if spoken is None:
+        return None
+
+    def say(text: str, locale: str) -> bytes:
+        try:
+            return spoken.speak(text, locale, rate_hz=8_000)
+        except voices.VoicesError:
+            return voices.to_pcm16(voices.resample(tones(text), 24_000, 8_000))
+
+    return say
 
 
 async def enrol(storage: Storage, sid: str, token: str, rest_url: str, *, hours: float = 2.0) -> None:
@@ -151,12 +161,12 @@ async def enrol(storage: Storage, sid: str, token: str, rest_url: str, *, hours:
         await accounts.put(session, storage.keyring, account)
 
 
-async def set_up_line(storage: Storage, plan: LinePlan) -> None:
-    """Makes the rehearsal's school and line, or sets the line anew."""
+async def set_up_line(storage: Storage, plan: LinePlan, number: str = LINE) -> None:
+    """Makes the rehearsal's school and a line of it, or sets the line anew."""
     async with storage.database.anyone() as session:
         known = await schools.by_name(session, SCHOOL)
         school_id = known.id if known is not None else await schools.create(session, SCHOOL, "UTC")
-        found = await lines.by_number(session, LINE)
+        found = await lines.by_number(session, number)
     settings: dict[str, Any] = {
         "native": plan.native,
         "target": plan.target,
@@ -168,6 +178,6 @@ async def set_up_line(storage: Storage, plan: LinePlan) -> None:
     }
     async with storage.database.school(school_id) as session:
         if found is None:
-            await lines.add(session, school_id=school_id, number=LINE, name=SCHOOL, **settings)
+            await lines.add(session, school_id=school_id, number=number, name=SCHOOL, **settings)
         else:
             await lines.update(session, found.id, **settings)

@@ -15,7 +15,7 @@ from rehearsal.carrier import CallEnded, Carrier, Phone
 from rehearsal.report import CallResult, Event
 from rehearsal.wav import read_ulaw
 from ringua import storage
-from ringua.rehearsal import enrol
+from ringua.rehearsal import enrol, prompt_voice
 from ringua.settings import Settings
 
 ANSWER_TIMEOUT_S = 60.0
@@ -60,10 +60,9 @@ async def run(settings: Settings, plan: Plan, out: Console, *, as_json: bool) ->
 
     base = (plan.url or f"http://127.0.0.1:{settings.port}").rstrip("/")
     sid, token = f"AC{secrets.token_hex(16)}", secrets.token_hex(16)
-    say_voice = (lambda text, locale: spoken.speak(text, locale, rate_hz=8_000)) if spoken is not None else None
     async with (
         storage.opened(settings) as data,
-        Carrier(sid, token, say_voice=say_voice, strict=False) as carrier,
+        Carrier(sid, token, say_voice=prompt_voice(spoken), strict=False) as carrier,
     ):
         await enrol(data, sid, token, carrier.rest_url, hours=1)
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from rehearsal.realtime_wire import Violation
@@ -69,6 +69,10 @@ class Screen:
                 self._entry(entry, "caller", f"said: {data['text'] or '(not made out)'}")
             case "goal":
                 self._entry(entry, "line", f"✓ {self._scene.can_do(data['goal'])}  “{data['quote']}”")
+            case "translate":
+                self._entry(entry, "helper", f"translates: {data['text']}")
+            case "paraphrase":
+                self._entry(entry, "helper", f"says in easier words: {data['text']}")
             case "speed":
                 self._entry(entry, "line", f"voice at speed {data['speed']}")
 
@@ -78,8 +82,9 @@ class Screen:
         earned = [entry.data["goal"] for entry in self._of("goal")]
         answered = [e.data["answered_ms"] for e in self._of("role_began") if e.data["answered_ms"] is not None]
         reason = self._of("ended")[-1].data["reason"] if self._of("ended") else result.ended_by
-        table = Table(show_header=False, title="The call in short", title_justify="left")
-        table.add_row("scene", f"{scene.title}, {scene.target.english_name} at {scene.level.name}")
+        table = _table("The call in short")
+        pair = f"{scene.target.english_name} for speakers of {scene.native.english_name}"
+        table.add_row("scene", f"{scene.title}, {pair}, at {scene.level.name}")
         table.add_row("lasted", f"{result.duration_s:.0f} s, ended by the {reason}")
         table.add_row(
             "turns", f"{len(self._of('learner_said'))} of the caller, {len(self._of('role_began'))} of the role"
@@ -87,7 +92,9 @@ class Screen:
         done = "\n".join(f"✓ {scene.can_do(goal)}" for goal in earned)
         left = "\n".join(f"· {scene.can_do(goal.id)}" for goal in scene.scenario.goals if goal.id not in earned)
         table.add_row("goals", "\n".join(part for part in (done, left) if part))
-        table.add_row("help", f"{len(self._of('hint'))} hint, {len(self._of('role_cut'))} interruption")
+        translated = len(self._of("translate")) + len(self._of("paraphrase"))
+        table.add_row("help", f"{len(self._of('hint'))} hint, {translated} translation or easier words")
+        table.add_row("interruptions", str(len(self._of("role_cut"))))
         if answered:
             table.add_row("first sound", f"{statistics.median(answered):.0f} ms after a turn's end (median)")
         slowest = max((exchange.took_ms for exchange in result.webhooks), default=0.0)
@@ -101,7 +108,7 @@ class Screen:
         """What the learner takes away, and the text as the phone shows it."""
         if debrief is not None:
             scene = self._scene
-            table = Table(show_header=False, title="The debrief", title_justify="left")
+            table = _table("The debrief")
             table.add_row("what went well", debrief.praise)
             table.add_row("you can now", scene.native.enumerate([scene.can_do(goal) for goal in debrief.can_dos]))
             meaning = f" ({debrief.keep_meaning})" if debrief.keep_meaning else ""
@@ -128,3 +135,8 @@ class Screen:
         text.append(f"{who:<7}", style=STYLES.get(who, ""))
         text.append(what)
         self._out.print(text)
+
+
+def _table(title: str) -> Table:
+    """Names and values; long values of languages without spaces go on in the next line."""
+    return Table(Column(), Column(overflow="fold"), show_header=False, title=title, title_justify="left")

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import httpx
 import structlog
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -18,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.models import Call
+from db.scenarios import Catalogues
 from ringua.carriers import environment_account
 from ringua.settings import Settings
 from ringua.storage import Storage
@@ -25,14 +27,18 @@ from telephony.admission import Admitted
 from telephony.answering import Answering, Speech, Watch, ending_from_checkpoint
 from telephony.clips import ClipShelf
 from telephony.link import RENEW_BEFORE_S
+from telephony.moderating import Moderator
 from telephony.prewarm import Prewarmer
 from telephony.twilio import webhooks
 from telephony.twilio.door import Door
 from telephony.twilio.gate import Gate
 from tutor.realtime.pricing import prices
 from tutor.realtime.session import Endpoint, RealtimeSession
+from tutor.realtime.text import TextModel
+from tutor.safety.words import load_all
 from tutor.script import catalogue
-from tutor.talk.setup import DEFAULT_VOICE
+from tutor.script.catalogue import Catalogue
+from tutor.talk import asks
 
 log = structlog.get_logger(__name__)
 
@@ -70,23 +76,29 @@ async def assembled(
         """What the model's provider may know of a caller: that it is the same one."""
         return storage.keyring.hash_token(f"safety:{caller_hash.hex()}").hex()[:32]
 
+    catalogues = Catalogues(catalogue.load().with_preset(settings.level_preset))
+    _warm(catalogues.packaged)
+    http = httpx.AsyncClient()
+    key = settings.openai_api_key
+    text_model = TextModel(http, settings.openai_base_url, key, settings.text_model) if key else None
+    moderator = Moderator(text_model.moderate if text_model is not None else None)
     clips = ClipShelf(storage.database)
     prewarmer = Prewarmer(open_session)
     answering = Answering(
         database=storage.database,
-        catalogue=catalogue.load(),
+        catalogues=catalogues,
         clips=clips,
         prewarmer=prewarmer,
         prices=prices(),
         speech=Speech(
             model=settings.realtime_model,
             transcribe_model=settings.transcribe_model,
-            voice=DEFAULT_VOICE,
             audio=settings.audio,
             max_call_minutes=settings.max_call_minutes,
             renew_before_s=renew_before_s,
         ),
         safety_identifier=safety_identifier,
+        moderator=moderator,
         watch=watch,
         clock=asyncio.get_running_loop().time,
     )
@@ -104,9 +116,10 @@ async def assembled(
         gate=_gate(settings, storage),
         database=storage.database,
         keyring=storage.keyring,
-        catalogue=catalogue.load(),
+        catalogues=catalogues,
         answer=answering.answer,
         max_calls=settings.max_calls,
+        minors=settings.minors,
         prewarm=prewarm,
         release=prewarmer.release,
         resume=resume,
@@ -119,6 +132,15 @@ async def assembled(
     finally:
         await prewarmer.close()
         await clips.close()
+        await moderator.close()
+        await http.aclose()
+
+
+def _warm(shelf: Catalogue) -> None:
+    """Reads now what the first call would otherwise wait for: words of every language, some 10 ms each."""
+    load_all()
+    for language in shelf.languages:
+        asks.read("", language.tag, language.tag)
 
 
 def _gate(settings: Settings, storage: Storage) -> Gate:

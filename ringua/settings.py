@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tutor.safety.minors import Minors
+
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the text says which, what it means and what to do."""
@@ -45,9 +47,15 @@ class Settings(BaseSettings):
     text_model: str = Field("gpt-6-luna", alias="RINGUA_TEXT_MODEL", min_length=1)
     transcribe_model: str = Field("gpt-transcribe", alias="RINGUA_TRANSCRIBE_MODEL", min_length=1)
 
+    level_preset: Literal["ringua", "seed"] = Field("ringua", alias="RINGUA_LEVEL_PRESET")
+    """How long the line waits for a learner: our silences, or the shorter ones of the first plan (levels.toml)."""
     audio: Literal["pcm", "pcmu"] = Field("pcm", alias="RINGUA_AUDIO")
     max_calls: int = Field(50, alias="RINGUA_MAX_CALLS", ge=1, le=10_000)
     max_call_minutes: float = Field(15, alias="RINGUA_MAX_CALL_MINUTES", gt=0, le=55)
+    minors: Minors = Field("none", alias="RINGUA_MINORS")
+    """The youngest callers any line may have; `under13` needs `zdr_attested`."""
+    zdr_attested: bool = Field(False, alias="RINGUA_ZDR_ATTESTED")
+    """The operator says that the model's server keeps nothing (zero data retention), as it must for children."""
     drain_s: float = Field(20, alias="RINGUA_DRAIN_SECONDS", ge=0, le=3600)
     """How long live calls may go on after SIGTERM before they are handed over; hosts kill after 30 s as a rule."""
 
@@ -86,6 +94,12 @@ class Settings(BaseSettings):
             raise ValueError(
                 "PUBLIC_BASE_URL is missing: the carrier signs the address it calls, so set it to the address under "
                 "which this service is reached, such as https://practice.example.org."
+            )
+        if self.minors == "under13" and not self.zdr_attested:
+            raise ValueError(
+                "RINGUA_MINORS=under13 is not allowed yet: no data of children under 13 may reach the model before "
+                "zero data retention is in force, so have it approved for your account, then set "
+                "RINGUA_ZDR_ATTESTED=true; until then use RINGUA_MINORS=13+ or none."
             )
         return self
 

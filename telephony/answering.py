@@ -6,6 +6,7 @@ No database connection is held while the caller talks.
 from __future__ import annotations
 
 import asyncio
+import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ import stamina
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from db import calls, debriefs, endings, lines
+from db import calls, class_prompts, debriefs, endings, error_notes, learners, lines
 from db.endings import Ending, NewEvent, NewTurn
 from db.engine import Database
+from db.flags import NewFlag
 from db.models import Call as CallRow
+from db.scenarios import Catalogues
 from db.tokens import Claim
 from telephony.audio.transcode import Format, transcoder
 from telephony.call import Call
@@ -28,15 +31,20 @@ from telephony.ivr.record import MenuRecord
 from telephony.ledger import Ledger
 from telephony.leg import PhoneLeg
 from telephony.link import RENEW_BEFORE_S, Session
+from telephony.moderating import Moderator
 from telephony.prewarm import Prewarmer
+from tutor.learning.focus import focus
+from tutor.learning.patterns import patterns
 from tutor.learning.timeline import Entry, Timeline
 from tutor.realtime.pricing import Prices
 from tutor.realtime.protocol import ModelFailed
-from tutor.script.catalogue import Catalogue
-from tutor.script.class_prompt import ClassPrompt, ClassPromptError
 from tutor.script.scene import Scene
-from tutor.talk.conversation import Conversation, Rules
+from tutor.script.voice_choice import voice_for
+from tutor.talk.conversation import Conversation
+from tutor.talk.exchange import Moderated
 from tutor.talk.keypad import SPEED_MIN, SPEED_STEP
+from tutor.talk.needs import Needs
+from tutor.talk.rules import Rules
 from tutor.talk.setup import essential_texts, fixed_texts, session_config, turn_detection
 from tutor.talk.snapshot import Snapshot
 
@@ -44,6 +52,9 @@ log = structlog.get_logger(__name__)
 
 HEARTBEAT_S = 30.0
 """A slot without a heartbeat for two minutes is free again; three may be lost before that."""
+
+KIDS_CALL_MINUTES = 5.0
+"""The longest call on a line for children (tutoring.md §5.8)."""
 
 DATABASE_TIMEOUT_S = 5.0
 _DATABASE_TROUBLE = (TimeoutError, SQLAlchemyError, OSError)
@@ -62,7 +73,6 @@ class Speech:
     model: str
     """Unless the line chooses another."""
     transcribe_model: str
-    voice: str
     audio: Format
     max_call_minutes: float
     renew_before_s: float = RENEW_BEFORE_S
@@ -78,6 +88,8 @@ class _Booked:
     model: str
     scene: Scene
     speed: float
+    voice: str
+    rules: Rules
     resumed: Snapshot | None
 
 
@@ -92,23 +104,26 @@ class Answering:
         self,
         *,
         database: Database,
-        catalogue: Catalogue,
+        catalogues: Catalogues,
         clips: ClipShelf,
         prewarmer: Prewarmer,
         prices: Prices,
         speech: Speech,
         safety_identifier: Callable[[bytes], str],
+        moderator: Moderator,
         watch: Watch | None = None,
         clock: Callable[[], float],
     ) -> None:
-        """``clock``: the running loop's monotonic seconds; ``safety_identifier``: from a caller's keyed hash."""
+        """``clock``: the running loop's monotonic seconds; ``safety_identifier``: from a caller's keyed hash;
+        ``moderator``: the second listener."""
         self._database = database
-        self._catalogue = catalogue
+        self._catalogues = catalogues
         self._clips = clips
         self._prewarmer = prewarmer
         self._prices = prices
         self._speech = speech
         self._safety_identifier = safety_identifier
+        self._moderator = moderator
         self._watch = watch
         self._clock = clock
         self._live: dict[str, PhoneLeg] = {}
@@ -117,17 +132,16 @@ class Answering:
     async def answer(self, leg: PhoneLeg, claim: Claim) -> None:
         """Serves one stream whose token was claimed. Raises `StreamUnknown`, and SQLAlchemyError before the start."""
         sid = leg.info.call_id
-        booked = await self._book(claim.school_id, UUID(str(claim.payload["call_id"])))
+        booked = await self._book(claim)
         scene = booked.scene
         # The greeting's clip was fetched while the menu spoke; this costs a query only where another instance did it.
         texts = fixed_texts(scene)
         await self._clips.fetch(
-            claim.school_id, (ClipKey(text, language, self._speech.voice, booked.speed) for text, language in texts)
+            claim.school_id, (ClipKey(text, language, booked.voice, booked.speed) for text, language in texts)
         )
         watch = self._watch
         timeline = Timeline(None if watch is None else lambda entry: watch(sid, entry))
-        limit_ms = int(self._speech.max_call_minutes * 60_000)
-        conversation = Conversation(scene, Rules(limit_ms, booked.speed), timeline, booked.resumed)
+        conversation = Conversation(scene, booked.rules, timeline, booked.resumed)
         ledger = Ledger(
             self._prices,
             model=booked.model,
@@ -145,14 +159,17 @@ class Answering:
             conversation,
             transcoder=transcoder(self._speech.audio),
             clips=SchoolClips(self._clips, claim.school_id),
-            voice=self._speech.voice,
-            turn_detection=turn_detection(scene),
+            voice=booked.voice,
+            turn_detection=turn_detection(scene, booked.rules.needs),
             on_usage=ledger.book,
             clock=self._clock,
             essential=essential_texts(scene),
             began_ms=booked.resumed.elapsed_ms if booked.resumed is not None else 0,
             on_progress=progress.set,
             renew_before_s=self._speech.renew_before_s,
+            on_words=lambda item, words: self._moderator.listen(
+                item, words, lambda found, categories: call.tell(Moderated(found, categories))
+            ),
         )
 
         def snapshot() -> Snapshot:
@@ -189,27 +206,45 @@ class Answering:
         """Ends every stream; the carrier then asks any instance at /after, where the conversation goes on."""
         await asyncio.gather(*(leg.close() for leg in list(self._live.values())))
 
-    async def _book(self, school_id: UUID, call_id: UUID) -> _Booked:
+    async def _book(self, claim: Claim) -> _Booked:
+        school_id, call_id = claim.school_id, UUID(str(claim.payload["call_id"]))
         async with asyncio.timeout(DATABASE_TIMEOUT_S), self._database.school(school_id) as session:
             stream = await calls.connected(session, call_id)
             row = await calls.get(session, call_id)
             line = await lines.get(session, row.line_id) if row is not None else None
-        if stream is None or row is None or line is None or row.scenario is None:
-            raise StreamUnknown("The call of this stream is over.")
+            if stream is None or row is None or line is None or row.scenario is None:
+                raise StreamUnknown("The call of this stream is over.")
+            catalogue = await self._catalogues.of(session, school_id, (row.scenario,))
+            material = await class_prompts.of_call(session, row, line.class_prompt)
+            learner = await learners.get(session, row.learner_id) if row.learner_id is not None else None
+            notes = await error_notes.of_learner(session, learner.id) if learner is not None else []
+        practise = focus(patterns(notes), line.target or "")
+        needs = Needs.read(learner.settings if learner is not None else {})
         menu = MenuRecord.read(row.menu)
         resumed = Snapshot.read(row.resume) if row.resume is not None else None
-        scene = self._catalogue.scene(
+        scene = catalogue.scene(
             row.scenario,
             native=menu.native,
             target=line.target or "",
             level=row.level or line.level or "",
-            class_prompt=_class_prompt(line.class_prompt),
+            class_prompt=material,
+            focus=practise.instruction if practise is not None else "",
             seed=zlib.crc32(row.carrier_sid.encode()),
         )
         speed = scene.level.speed
-        if menu.slower:
+        if claim.payload.get("slower"):
             speed = round(max(SPEED_MIN, speed - SPEED_STEP), 2)
-        return _Booked(row, stream, line.model or self._speech.model, scene, speed, resumed)
+        voice = voice_for(scene.scenario.voice, int(claim.payload.get("voice") or 0))
+        model = line.model or self._speech.model
+        rules = Rules(
+            call_limit_ms(self._speech.max_call_minutes, kids=menu.kids),
+            speed,
+            needs,
+            helpline=line.helpline,
+            contact=line.safeguarding_number is not None,
+            kid=menu.kids,
+        )
+        return _Booked(row, stream, model, scene, speed, voice, rules, resumed)
 
     async def _connect(
         self, sid: str, booked: _Booked, receive: Callable[[bytes], None], lost: Callable[[ModelFailed], None]
@@ -220,7 +255,7 @@ class Answering:
         config = session_config(
             booked.scene,
             mode=self._speech.audio,
-            voice=self._speech.voice,
+            voice=booked.voice,
             model=booked.model,
             transcribe_model=self._speech.transcribe_model,
             speed=booked.speed,
@@ -279,15 +314,9 @@ class Answering:
                     await endings.finish(session, booked.row.id, ending, stream=booked.stream)
 
 
-def _class_prompt(text: str | None) -> ClassPrompt | None:
-    """The line's material; it was checked when it was set, so what cannot be read any more is left out."""
-    if not text:
-        return None
-    try:
-        return ClassPrompt.parse(text)
-    except ClassPromptError as error:
-        log.error("class_prompt.unreadable", problem=str(error))
-        return None
+def call_limit_ms(minutes: float, *, kids: bool) -> int:
+    """How long a call may last, in milliseconds: ``minutes``, for children five at most."""
+    return int(min(minutes, KIDS_CALL_MINUTES if kids else math.inf) * 60_000)
 
 
 def ending_of(conversation: Conversation, ledger: Ledger, call_id: UUID, school_id: UUID) -> Ending:
@@ -303,6 +332,7 @@ def ending_of(conversation: Conversation, ledger: Ledger, call_id: UUID, school_
         cost_micro_usd=ledger.micro_usd,
         cost_complete=ledger.micro_usd is not None,
         completed=conversation.succeeded,
+        flags=_flags(snapshot),
         job=_debrief_job(call_id, school_id),
     )
 
@@ -320,6 +350,7 @@ def ending_from_checkpoint(call: CallRow, reason: str) -> Ending:
         usage=snapshot.spent,
         cost_micro_usd=snapshot.spent.get("micro_usd"),
         resumable=True,
+        flags=_flags(snapshot),
         job=job,
     )
 
@@ -333,6 +364,16 @@ def _turns(snapshot: Snapshot) -> list[NewTurn]:
         NewTurn(turn.speaker, turn.start_ms, turn.end_ms, turn.text or None, turn.item, turn.cut)
         for turn in snapshot.turns
     ]
+
+
+def _flags(snapshot: Snapshot) -> list[NewFlag]:
+    """What people must look at: what safety found, and a caller who pressed 9."""
+    found = [
+        NewFlag(at_ms, data["category"], data["action"], data["source"], data["rule"])
+        for at_ms, kind, data in snapshot.events
+        if kind == "safety"
+    ]
+    return [*found, *(NewFlag.key(at_ms) for at_ms, kind, _ in snapshot.events if kind == "safe_exit")]
 
 
 def _events(snapshot: Snapshot) -> list[NewEvent]:

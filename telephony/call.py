@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from telephony.audio.meter import Meter
 from telephony.audio.transcode import Transcoder
 from telephony.clips import ClipKey
 from telephony.leg import EndedBy, PhoneLeg
@@ -27,17 +28,21 @@ from tutor.talk.exchange import (
     AnswerTool,
     Aside,
     Began,
+    Chime,
     Command,
     Cut,
     CutRole,
+    Detect,
     End,
     Event,
+    Forget,
     Heard,
     HungUp,
     Key,
     Listen,
     ModelBack,
     ModelLost,
+    Noisy,
     Playing,
     Renew,
     Replay,
@@ -86,6 +91,7 @@ class Call:
         began_ms: int = 0,
         on_progress: Callable[[], None] | None = None,
         renew_before_s: float = RENEW_BEFORE_S,
+        on_words: Callable[[str, str], None] | None = None,
     ) -> None:
         """Puts the call together; nothing happens before `run`.
 
@@ -101,8 +107,9 @@ class Call:
             clock: monotonic seconds of the running loop.
             essential: (text, language) of what must be at hand when the model is not; read and kept in quiet moments.
             began_ms: where the call's clock stands: above 0 for a call that resumes.
-            on_progress: told after each turn of the learner and each goal: a checkpoint is due.
+            on_progress: told after each turn of the learner, each goal and each key: a checkpoint is due.
             renew_before_s: how long before its expiry a model session is replaced.
+            on_words: told what was said in an item, by the learner or the role: a second listener may read it.
         """
         self._leg = leg
         self._link = ModelLink(
@@ -116,12 +123,14 @@ class Call:
         )
         self._conversation = conversation
         self._transcoder = transcoder
-        self._turn_detection = turn_detection
+        self._turn_detection = dict(turn_detection)
+        self._meter = Meter()
         self._on_usage = on_usage
         self._clock = clock
         self._began_ms = began_ms
         self._began = clock()
         self._on_progress = on_progress
+        self._on_words = on_words
         self._playout = Playout()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0.0
@@ -142,11 +151,14 @@ class Call:
         """Audio of the role that waits until a reading is whole; None marks an item's end."""
         self._last_item: str | None = None
         self._last_turn = bytearray()
+        began_speed = conversation.speed
         self._prompter = Prompter(
             self,
             model=lambda: self._link.protocol,
             clips=clips,
-            key=lambda say: ClipKey(say.text, say.language, voice, conversation.speed),
+            keys=lambda say: [
+                ClipKey(say.text, say.language, voice, speed) for speed in (conversation.speed, began_speed)
+            ],
             replay=lambda: bytes(self._last_turn),
             on_greeting=self._keep_greeting,
             essential=essential,
@@ -191,11 +203,15 @@ class Call:
             else:
                 self._deaf_until_ms = None
         self._link.protocol.append(self._transcoder.to_model(ulaw))
+        if self._meter.feed(ulaw) and self._meter.noisy:
+            self._feed(Noisy())
 
     def on_key(self, digit: str) -> None:
         """A key: the tones that leak into the audio are dropped, the conversation decides."""
         self._deaf_until_ms = self.now_ms + DEAF_AFTER_KEY_MS
         self._feed(Key(digit))
+        if self._on_progress is not None:
+            self._on_progress()
 
     def on_mark(self, name: str) -> None:
         """An echo of the carrier."""
@@ -235,13 +251,17 @@ class Call:
 
     def on_model_event(self, event: protocol.ModelEvent) -> None:
         """Everything of the model that is not audio."""
+        if self._on_words is not None and isinstance(event, protocol.RoleSaid | protocol.LearnerSaid) and event.text:
+            self._on_words(event.item, event.text)
         match event:
             case protocol.LearnerStarted():
                 if self._conversation.interruptible:
-                    self._cut(cancel=False)
+                    self._cut(event)
+                else:
                     self._feed(event)
             case protocol.AsideSaid(ref=ref, text=text):
                 self._prompter.on_text(ref, text)
+                self._feed(event)
             case protocol.Responded(purpose=purpose) if purpose is not None:
                 self._prompter.on_responded(event)
                 self._release_held()
@@ -303,13 +323,16 @@ class Call:
     def _keep_greeting(self, ulaw: bytes) -> None:
         self._last_turn[:] = ulaw[:REPLAY_BYTES]
 
-    def _cut(self, *, cancel: bool) -> None:
-        """Silences the line at once, then tells the model what was heard, then the conversation."""
+    def _cut(self, by: protocol.LearnerStarted | None = None) -> None:
+        """Silences the line at once, then tells the model what was heard, then the conversation.
+
+        ``by``: the learner's voice, which the model's server has heard itself; without it we stop the role ourselves.
+        """
         heard = self._playout.clear(self.now_ms)
         self._leg.clear()
         model = self._link.protocol
         model.interrupt(
-            ((one.item, one.heard_ms, one.ended and one.heard_ms >= one.pushed_ms) for one in heard), cancel=cancel
+            ((one.item, one.heard_ms, one.ended and one.heard_ms >= one.pushed_ms) for one in heard), cancel=by is None
         )
         self._transcoder.reset_to_caller()
         self._held.clear()
@@ -321,7 +344,7 @@ class Call:
             elif one.item in self._speaking:
                 self._speaking.discard(one.item)
                 cut.append(Cut(one.item, one.heard_ms, model.heard_text(one.item, one.heard_ms)))
-        for event in cut:
+        for event in (by, *cut) if by is not None else cut:
             self._feed(event)
         self._arm()
 
@@ -364,12 +387,16 @@ class Call:
     def _do(self, command: Command) -> None:
         model = self._link.protocol
         match command:
-            case Say() | Aside() | Replay():
+            case Say() | Aside() | Replay() | Chime():
                 self._prompter.add(command)
             case CutRole():
-                self._cut(cancel=True)
-            case Listen(on):
-                self._listen(on)
+                self._cut()
+            case Listen(on, answer):
+                self._listen(on, answer=answer)
+            case Detect(threshold, interrupt):
+                self._detect(threshold, interrupt)
+            case Forget(item):
+                model.forget(item)
             case Seed(speaker, text):
                 model.seed(speaker, text)
             case Respond(note):
@@ -386,8 +413,16 @@ class Call:
             case End():
                 self._end()
 
-    def _listen(self, on: bool) -> None:
-        detection = self._turn_detection if on else None
+    def _detect(self, threshold: float | None, interrupt: bool | None) -> None:
+        if threshold is not None:
+            self._turn_detection["threshold"] = threshold
+        if interrupt is not None:
+            self._turn_detection["interrupt_response"] = interrupt
+        if self._listening:
+            self._listen(True)
+
+    def _listen(self, on: bool, *, answer: bool = True) -> None:
+        detection = {**self._turn_detection, "create_response": answer} if on else None
         self._link.protocol.update({"audio": {"input": {"turn_detection": detection}}})
         if on and not self._listening:
             self._listening = True

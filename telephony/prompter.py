@@ -7,17 +7,18 @@ two voices never mix. Knows neither the leg nor the conversation's reasons.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
+from telephony.audio.earcons import earcon
 from telephony.clips import ClipKey
 from tutor.realtime import protocol
 from tutor.realtime.protocol import RealtimeProtocol
 from tutor.talk import notes
-from tutor.talk.exchange import Aside, Event, Replay, Say, SayCut
+from tutor.talk.exchange import Aside, Chime, Event, Replay, Say, SayCut
 from tutor.talk.goals import words
 
 log = structlog.get_logger(__name__)
@@ -65,7 +66,7 @@ class Prompter:
         mouth: where sound goes.
         model: the present session's protocol.
         clips: fixed texts as audio.
-        key: the clip of a text as it would be spoken now.
+        keys: the clips that would do for a text: as it would be spoken now, then as it was when the call began.
         replay: the role's last turn, as far as it was kept; empty when there is none.
         essential: texts that must be at hand when the model is not; read in quiet moments when there is no clip.
     """
@@ -76,7 +77,7 @@ class Prompter:
         *,
         model: Callable[[], RealtimeProtocol],
         clips: Clips,
-        key: Callable[[Say], ClipKey],
+        keys: Callable[[Say], Sequence[ClipKey]],
         replay: Callable[[], bytes],
         on_greeting: Callable[[bytes], None],
         essential: Iterable[tuple[str, str]] = (),
@@ -84,10 +85,10 @@ class Prompter:
         self._mouth = mouth
         self._model = model
         self._clips = clips
-        self._key = key
+        self._keys = keys
         self._replay = replay
         self._on_greeting = on_greeting
-        self._waiting: deque[Say | Aside | Replay] = deque()
+        self._waiting: deque[Say | Aside | Replay | Chime] = deque()
         self._reading: _Reading | None = None
         self._to_read = deque(Say(f"essential-{n}", text, tag) for n, (text, tag) in enumerate(essential, start=1))
         self._refs: dict[str, str] = {}
@@ -98,7 +99,7 @@ class Prompter:
         """Whether the model is speaking outside the conversation: the role's sound has to wait."""
         return self._reading is not None and not self._reading.unheard
 
-    def add(self, command: Say | Aside | Replay) -> None:
+    def add(self, command: Say | Aside | Replay | Chime) -> None:
         """Speaks this next, after what is in line."""
         self._give_up_unheard()
         self._waiting.append(command)
@@ -108,7 +109,7 @@ class Prompter:
         """Uses a quiet moment: has the next essential text read that has no clip yet."""
         while self._to_read and self._reading is None and not self._waiting:
             command = self._to_read.popleft()
-            if self._clips.get(self._key(command)) is None:
+            if self._clip(command) is None:
                 self._read(command, unheard=True)
 
     def heard(self, item: str) -> str | None:
@@ -179,7 +180,7 @@ class Prompter:
             self._on_greeting(bytes(reading.ulaw))
         if isinstance(command, Say) and ended.status == "completed" and reading.ulaw and not ended.cut:
             if words(reading.text or "") == words(command.text):
-                self._clips.keep(self._key(command), bytes(reading.ulaw))
+                self._clips.keep(self._keys(command)[0], bytes(reading.ulaw))
             else:
                 log.warning("clip.misread", wanted=command.text, said=reading.text)
         self._go_on()
@@ -197,15 +198,24 @@ class Prompter:
                     self._on_greeting(ulaw)
                 self._mouth.sound(item, ulaw)
                 self._mouth.sound_ends(item)
-            elif isinstance(command, Replay) or (isinstance(command, Say) and command.only_clip):
+            elif isinstance(command, Replay | Chime) or (isinstance(command, Say) and command.only_clip):
                 self._mouth.tell(SayCut(command.ref))
             else:
                 self._read(command)
 
-    def _at_hand(self, command: Say | Aside | Replay) -> bytes | None:
-        if isinstance(command, Replay):
-            return self._replay()
-        return self._clips.get(self._key(command)) if isinstance(command, Say) else None
+    def _at_hand(self, command: Say | Aside | Replay | Chime) -> bytes | None:
+        match command:
+            case Replay():
+                return self._replay()
+            case Chime(name=name):
+                return earcon(name)
+            case Say():
+                return self._clip(command)
+            case Aside():
+                return None
+
+    def _clip(self, command: Say) -> bytes | None:
+        return next(filter(None, map(self._clips.get, self._keys(command))), None)
 
     def _read(self, command: Say | Aside, *, unheard: bool = False) -> None:
         self._reading = _Reading(command, unheard)

@@ -24,7 +24,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # Private names of the standard library, the same from 3.11 to 3.14: the heap of timers and the ready queue.
         scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
         if not self._ready and scheduled:  # type: ignore[attr-defined]
-            self._virtual_now = max(self._virtual_now, scheduled[0].when())
+            # Past cancelled timers, which the loop drops before it waits: it would really wait for the one after them.
+            due = min((timer.when() for timer in scheduled if not timer.cancelled()), default=self._virtual_now)
+            self._virtual_now = max(self._virtual_now, due)
         super()._run_once()  # type: ignore[misc]
 
 

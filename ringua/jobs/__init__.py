@@ -6,11 +6,12 @@ from uuid import UUID
 
 import httpx
 
-from db import debriefs, messages
+from db import debriefs, flags, messages
 from db.jobs import Job
 from ringua.carriers import Carriers
 from ringua.jobs.debrief import debrief_call
 from ringua.jobs.message import send_message
+from ringua.jobs.safeguarding import tell_contact
 from ringua.jobs.stale_calls import close_stale_calls
 from ringua.settings import Settings
 from ringua.storage import Storage
@@ -26,6 +27,7 @@ def all_jobs(storage: Storage, settings: Settings, *, rest_limit_s: float = TOTA
     ``rest_limit_s``: for one request to a carrier.
     """
     carriers = Carriers(settings, storage.keyring)
+    shelf = catalogue.load().with_preset(settings.level_preset)
 
     async def stale() -> None:
         await close_stale_calls(storage.database)
@@ -34,9 +36,7 @@ def all_jobs(storage: Storage, settings: Settings, *, rest_limit_s: float = TOTA
         async with httpx.AsyncClient() as client:
             key = settings.openai_api_key
             model = TextModel(client, settings.openai_base_url, key, settings.text_model) if key else None
-            await debrief_call(
-                storage.database, catalogue.load(), model, school_id=UUID(school_id), call_id=UUID(call_id)
-            )
+            await debrief_call(storage.database, shelf, model, school_id=UUID(school_id), call_id=UUID(call_id))
 
     async def send(school_id: str, message_id: str) -> None:
         http = RestHttp(total_s=rest_limit_s)
@@ -52,8 +52,12 @@ def all_jobs(storage: Storage, settings: Settings, *, rest_limit_s: float = TOTA
         finally:
             await http.close()
 
+    async def safeguarding(school_id: str, call_id: str) -> None:
+        await tell_contact(storage.database, storage.keyring, school_id=UUID(school_id), call_id=UUID(call_id))
+
     return [
         Job("calls.close_stale", stale, cron="* * * * *"),
         Job(debriefs.JOB, debrief),
         Job(messages.JOB, send),
+        Job(flags.JOB, safeguarding),
     ]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -19,13 +19,14 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import calls, consents, debriefs, learners, lines, messages
+from db import calls, class_prompts, consents, debriefs, learners, lines, messages, scenarios
 from db.engine import Database
 from db.models import Call, CallEvent, Line, Turn
-from telephony.admission import order_of
 from telephony.ivr.record import MenuRecord
+from telephony.menus import order_of
 from telephony.segments import segments
 from tutor.learning import debrief as writing
+from tutor.learning.coverage import coverage
 from tutor.learning.debrief import Debrief
 from tutor.learning.facts import Facts, worth_a_message
 from tutor.learning.message import compose
@@ -52,6 +53,8 @@ class _Told:
     facts: Facts
     offered: Sequence[str]
     """Scenes for the next call, in the menu's order."""
+    coverage: Mapping[str, Any]
+    """What of the class's material was due, and what each side used; JSON values, empty without material."""
 
 
 async def debrief_call(
@@ -86,11 +89,14 @@ async def _told(session: AsyncSession, catalogue: Catalogue, call_id: UUID) -> _
         await session.scalars(select(CallEvent).where(CallEvent.call_id == call_id).order_by(CallEvent.ordinal))
     ).all()
     try:
-        scene = catalogue.scene(
+        material = await class_prompts.of_call(session, call, line.class_prompt)
+        whole = await scenarios.catalogue(session, catalogue)
+        scene = whole.scene(
             call.scenario,
             native=MenuRecord.read(call.menu).native,
             target=line.target or "",
             level=call.level or line.level or "",
+            class_prompt=material,
             seed=zlib.crc32(call.carrier_sid.encode()),
         )
     except (CatalogueError, msgspec.ValidationError) as error:
@@ -100,9 +106,18 @@ async def _told(session: AsyncSession, catalogue: Catalogue, call_id: UUID) -> _
     completed: Counter[str] = Counter()
     if call.learner_id is not None:
         completed = await learners.completed_scenarios(session, call.learner_id)
-    playable = [scenario for scenario in line.scenarios if scenario in scene.native.scenes]
-    offered = order_of(playable, completed)
-    return _Told(call, line, scene, Facts.of(scene, turns, events), offered)
+    known = whole.offers(scene.native, scene.target)
+    offered = order_of([scenario for scenario in line.scenarios if scenario in known], completed)
+    return _Told(call, line, scene, Facts.of(scene, turns, events), offered, _covered(scene, turns))
+
+
+def _covered(scene: Scene, turns: Sequence[Turn]) -> dict[str, Any]:
+    """All the week's words are looked for, not only those that were due: the others may have come up."""
+    material = scene.class_prompt
+    if material is None:
+        return {}
+    items = (*scene.due, *material.must_use, *material.vocabulary)
+    return {"due": list(scene.due), **coverage(items, turns, scene.target).write()}
 
 
 async def _write(database: Database, model: TextModel | None, told: _Told) -> None:
@@ -116,7 +131,7 @@ async def _write(database: Database, model: TextModel | None, told: _Told) -> No
             session,
             school_id=told.call.school_id,
             call_id=told.call.id,
-            content=outcome.debrief.write(),
+            content=outcome.debrief.write() | ({"coverage": told.coverage} if told.coverage else {}),
             source=outcome.source,
             model=asked.model if asked is not None and outcome.source == "model" else None,
             cost_micro_usd=outcome.cost_micro_usd,

@@ -1,4 +1,4 @@
-"""The keypad menu before a scene: where the caller is and a key pressed give the next thing to say.
+"""A learner's keypad menu before a scene: where the caller is and an answer give the next thing to say.
 
 Pure: no carrier, no database, no clock. What it returns is rendered by ``twiml.py``; the caller's answers can be
 replayed from the first, so that any process gives the same answer to the same request.
@@ -6,27 +6,30 @@ replayed from the first, so that any process gives the same answer to the same r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from telephony.ivr.steps import MAX_PROMPTS, PROMPT_LIMIT_S, Ask, Begin, Goodbye, Identify, Step
+from tutor.learning.said import Said, estimate_s
 from tutor.script.language import Language
+from tutor.script.voice_choice import CHOICES
 
-PROMPT_LIMIT_S: Final = 20.0
-"""No prompt is longer: what guidance for keypad menus allows an instruction."""
-NO_INPUT_S: Final = 5
-"""Silence after a prompt before the caller is asked again."""
-MAX_PROMPTS: Final = 25
-"""A call that still has not chosen is ended kindly: some callers are machines."""
 OPTIONS_PER_PAGE: Final = 3
 FREE_TALK: Final = "free_talk"
 """The scenario without a scene: talk about anything the class prompt covers. Key 8."""
+PEOPLE: Final = ("first", "second", "third", "fourth", "fifth")
+"""How learners of one telephone are called who gave no name; more are not offered, they have PINs."""
+PIN_TRIES: Final = 3
+"""Wrong PINs in a call before it goes on as a guest's."""
 
 _OPTION_KEYS: Final = "234"
 _COVER: Final = -1
-_CHARACTERS_PER_S: Final = 15.0  # the slow end of what espeak-ng needs at its normal rate (15 to 19 measured)
-_WIDE_CHARACTERS_PER_S: Final = 4.5  # a syllable a character: Chinese, Japanese, Korean
-_PAUSE_S: Final = 0.35
+
+
+def _nothing(scenario: str) -> tuple[Said, ...]:
+    """No briefing."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,16 @@ class Choice:
     scenario: str
     title: str
     preview: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One of several learners who share a telephone."""
+
+    learner: str
+    """The learner's id."""
+    name: str | None = None
+    """A first name, where one was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +68,18 @@ class MenuContext:
     free_talk: bool = False
     slower: bool = False
     """Whether the caller keeps the slower voice from an earlier call."""
+    voice: int = 0
+    """Which of the voices for a role the caller keeps from an earlier call, from 0."""
     ask_consent: bool = False
     """Whether the caller is asked, once a scene is chosen, if text messages may come."""
+    people: tuple[Person, ...] = ()
+    """Who shares the telephone and has to say who is calling; empty when that is known."""
+    kids: bool = False
+    """Whether children call here: every call begins by saying that a computer answers."""
+    opening: str | None = None
+    """The sentence that stands for the greeting when it was heard already; empty: none does. None: greet."""
+    brief: Callable[[str], tuple[Said, ...]] = _nothing
+    """What is said before a scene that the caller has not played yet; nothing for the others."""
 
     def __post_init__(self) -> None:
         """Refuses an empty menu: such a line is not live, and the door says so."""
@@ -73,62 +96,51 @@ class MenuContext:
 class MenuState:
     """Where a caller is."""
 
-    place: Literal["main", "settings", "consent"] = "main"
+    place: Literal["people", "main", "settings", "pin", "consent", "briefing"] = "main"
     page: int = _COVER
     """The list of scenes being heard, from 0; -1 while it is still the opening."""
     silences: int = 0
     """Prompts in a row that were answered by nothing."""
     prompts: int = 1
     slower: bool = False
+    voice: int = 0
     chosen: str | None = None
-    """The scene that begins after the question about text messages."""
+    """The scene that begins after the question about text messages, and after its briefing."""
     wrong: int = 0
-    """Wrong keys in answer to it."""
+    """Wrong keys in answer to that question."""
+    wrong_pins: int = 0
     consent: bool | None = None
     """What was answered; None: nothing."""
+    greeted: bool = False
+    """Whether the greeting was heard before the opening."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Say this, interruptible, and wait ``timeout_s`` for one key."""
-
-    says: tuple[str, ...]
-    timeout_s: int = NO_INPUT_S
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """Say this and start the scene."""
-
-    scenario: str
-    slower: bool
-    says: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Goodbye:
-    """Say this and hang up."""
-
-    says: tuple[str, ...]
-
-
-Step = Ask | Begin | Goodbye
+_UNHEARD: Final = frozenset({"pin", "consent", "briefing"})
+"""Places whose prompt must have begun before a key counts: what was pressed before answers nothing there."""
 
 
 def enter(context: MenuContext) -> tuple[MenuState, Step]:
-    """Returns the first prompt of a call, which always says that an AI answers."""
-    return MenuState(slower=context.slower), Ask(_cover(context))
+    """Returns the first prompt of a call, which always says that an AI answers.
 
-
-def advance(context: MenuContext, state: MenuState, key: str | None) -> tuple[MenuState, Step]:
-    """Returns what follows a key (or None: nothing was pressed in time); every key has an outcome in every place.
-
-    The number of prompts is bounded: whatever is pressed, a menu ends.
+    What children are told first comes on top of a prompt's usual length: no other sentence may crowd it out.
     """
-    if key is None and state.place != "consent":
+    state = MenuState(slower=context.slower, voice=context.voice)
+    told = (context.native.say("safety.kid_notice"),) if context.kids and context.opening is None else ()
+    if context.people:
+        return replace(state, place="people"), Ask((*told, *_greeting(context, state), *_people(context)))
+    return state, Ask((*told, *_cover(context, state)))
+
+
+def advance(context: MenuContext, state: MenuState, answer: str | None) -> tuple[MenuState, Step]:
+    """Returns what follows an answer (None: none in time); every answer has an outcome in every place.
+
+    An answer is a key, or what became of a PIN (``steps.PinAnswer``). The number of prompts is bounded: whatever is
+    answered, a menu ends.
+    """
+    if answer is None and state.place not in ("consent", "briefing"):
         state, step = _silence(context, replace(state, silences=state.silences + 1))
     else:
-        state, step = _PLACES[state.place](context, replace(state, silences=0), key or "")
+        state, step = _PLACES[state.place](context, replace(state, silences=0), answer or "")
     if isinstance(step, Ask) and state.prompts >= MAX_PROMPTS:
         return state, Goodbye((context.native.say("menu.goodbye"),))
     return replace(state, prompts=state.prompts + 1), step
@@ -144,33 +156,38 @@ def replay(context: MenuContext, answers: Sequence[str]) -> tuple[MenuState, Ste
     """
     state, step = enter(context)
     for answer in answers:
-        unheard = state.place != "consent"
-        for key in answer or (None,):
-            if not isinstance(step, Ask):
-                return state, step
-            if unheard and state.place == "consent":
+        if not isinstance(step, Ask):
+            break
+        for part in (answer or None,) if step.takes != "key" else answer or (None,):
+            place = state.place
+            state, step = advance(context, state, part)
+            if not isinstance(step, Ask) or (state.place != place and state.place in _UNHEARD):
                 break
-            state, step = advance(context, state, key)
     return state, step
-
-
-def estimate_s(texts: Iterable[str]) -> float:
-    """Estimates how long a voice speaks ``texts``, in seconds; on the long side for slow voices."""
-    joined = [text for text in texts if text]
-    wide = sum(character >= "\u2e80" for text in joined for character in text)
-    narrow = sum(map(len, joined)) - wide
-    return narrow / _CHARACTERS_PER_S + wide / _WIDE_CHARACTERS_PER_S + _PAUSE_S * len(joined)
 
 
 def _silence(context: MenuContext, state: MenuState) -> tuple[MenuState, Step]:
     if state.silences >= 3:
         return state, Goodbye((context.native.say("menu.goodbye"),))
+    if state.place == "people":
+        return _at_people(context, state, "" if state.silences == 1 else _another(context))
     if state.silences == 2 and context.returning:
-        return _begin(context, state, context.recommended)
+        return _brief(context, state, context.recommended)
     if state.silences == 2:
-        return replace(state, place="main", page=_COVER), Ask(_cover(context))
+        return replace(state, place="main", page=_COVER), Ask(_cover(context, state))
     # Nobody is left in a submenu.
     return _list(context, replace(state, place="main"), opening="menu.no_input")
+
+
+def _at_people(context: MenuContext, state: MenuState, key: str) -> tuple[MenuState, Step]:
+    keyed = {str(number): person for number, person in enumerate(_offered_people(context), 1)}
+    if key in keyed:
+        return state, Identify(keyed[key].learner)
+    if key == _another(context):
+        state = replace(state, place="main", greeted=True)
+        return state, Ask(_cover(context, state))
+    opening = (context.native.say("menu.wrong_key"),) if key not in ("", "#") else ()
+    return state, Ask((*opening, *_people(context)))
 
 
 def _at_main(context: MenuContext, state: MenuState, key: str) -> tuple[MenuState, Step]:
@@ -185,13 +202,13 @@ def _at_main(context: MenuContext, state: MenuState, key: str) -> tuple[MenuStat
     if key == "0":
         return replace(state, place="settings"), Ask(_settings(context))
     if key == "#" and state.page == _COVER:
-        return state, Ask(_cover(context))
+        return state, Ask(_cover(context, state))
     if key == "#":
         return _list(context, state)
     if key == "*":
         return _list(context, replace(state, page=state.page - 1))
     # The opening may have had no room for the first page's scenes: then they come next.
-    following = 1 if state.page == _COVER and _says_all(context) else state.page + 1
+    following = 1 if state.page == _COVER and _says_all(context, state) else state.page + 1
     if key == "9" and following <= last:
         return _list(context, replace(state, page=following))
     return _list(context, state, opening="menu.wrong_key")
@@ -200,10 +217,15 @@ def _at_main(context: MenuContext, state: MenuState, key: str) -> tuple[MenuStat
 def _at_settings(context: MenuContext, state: MenuState, key: str) -> tuple[MenuState, Step]:
     say = context.native.say
     if key == "1":
-        return state, Ask((say("menu.privacy"),))
+        return replace(state, place="pin"), Ask((say("pin.ask"),), takes="pin")
     if key in ("2", "3"):
         state = replace(state, place="main", slower=key == "2")
         return _list(context, state, opening="menu.slower_set" if state.slower else "menu.normal_set")
+    if key == "4":
+        state = replace(state, voice=(state.voice + 1) % CHOICES)
+        return state, Ask((say("voice.set", number=str(state.voice + 1), count=str(CHOICES)),))
+    if key == "5":
+        return state, Ask((say("menu.privacy"),))
     if key == "*":
         return _list(context, replace(state, place="main"))
     if key in ("0", "#"):
@@ -211,33 +233,82 @@ def _at_settings(context: MenuContext, state: MenuState, key: str) -> tuple[Menu
     return state, Ask((say("menu.wrong_key"), *_settings(context)))
 
 
+def _at_pin(context: MenuContext, state: MenuState, answer: str) -> tuple[MenuState, Step]:
+    say = context.native.say
+    if answer == "locked":
+        return state, Identify(None)
+    if answer == "unknown":
+        state = replace(state, wrong_pins=state.wrong_pins + 1)
+        if state.wrong_pins >= PIN_TRIES:
+            return state, Identify(None)
+        return state, Ask((say("pin.unknown"), say("pin.ask")), takes="pin")
+    if "*" in answer:
+        return _list(context, replace(state, place="main"))
+    # Too few digits, or a key that is none: nothing was tried.
+    return state, Ask((say("pin.ask"),), takes="pin")
+
+
 def _chosen(context: MenuContext, state: MenuState, scenario: str) -> tuple[MenuState, Step]:
     """Asks first about text messages where that is due: after the choice, when nobody presses keys by habit."""
     if context.ask_consent:
         return replace(state, place="consent", chosen=scenario), Ask((context.native.say("consent.ask"),))
-    return _begin(context, state, scenario)
+    return _brief(context, state, scenario)
 
 
 def _at_consent(context: MenuContext, state: MenuState, key: str) -> tuple[MenuState, Step]:
     scenario = state.chosen or context.recommended
     if key in ("1", "2"):
         state = replace(state, consent=key == "1")
-        state, step = _begin(context, state, scenario)
+        state, step = _brief(context, state, scenario)
         return state, replace(step, says=(context.native.say(f"consent.{'yes' if key == '1' else 'no'}"), *step.says))
     if key and not state.wrong:
         say = context.native.say
         return replace(state, wrong=1), Ask((say("menu.wrong_key"), say("consent.ask")))
     # Without an answer the scene begins all the same; the question comes again when the call is over.
-    return _begin(context, state, scenario)
+    return _brief(context, state, scenario)
 
 
-_PLACES = {"main": _at_main, "settings": _at_settings, "consent": _at_consent}
+def _brief(context: MenuContext, state: MenuState, scenario: str) -> tuple[MenuState, Ask | Begin]:
+    """Tells what is to come where that is new to the caller; any key, and its end, begin the scene."""
+    briefing = context.brief(scenario)
+    if briefing:
+        return replace(state, place="briefing", chosen=scenario), Ask(briefing, timeout_s=1)
+    return state, Begin(scenario, state.slower, (context.native.say("menu.connecting"),))
 
 
-def _begin(context: MenuContext, state: MenuState, scenario: str) -> tuple[MenuState, Begin]:
-    # Whoever is new is taught two keys of the conversation, no more.
-    briefing = () if context.returning else (context.native.say("menu.help"),)
-    return state, Begin(scenario, state.slower, (*briefing, context.native.say("menu.connecting")))
+def _at_briefing(context: MenuContext, state: MenuState, key: str) -> tuple[MenuState, Step]:
+    return state, Begin(state.chosen or context.recommended, state.slower, ())
+
+
+_PLACES = {
+    "people": _at_people,
+    "main": _at_main,
+    "settings": _at_settings,
+    "pin": _at_pin,
+    "consent": _at_consent,
+    "briefing": _at_briefing,
+}
+
+
+def _offered_people(context: MenuContext) -> tuple[Person, ...]:
+    return context.people[: len(PEOPLE)]
+
+
+def _another(context: MenuContext) -> str:
+    """The key of whoever is none of those who share the telephone."""
+    return str(len(_offered_people(context)) + 1)
+
+
+def _people(context: MenuContext) -> tuple[str, ...]:
+    """The question who is calling: by names where they were given, else by the order in which they first called."""
+    say = context.native.say
+    named = [
+        say("people.person", name=person.name, key=str(number))
+        if person.name
+        else say(f"people.{PEOPLE[number - 1]}", key=str(number))
+        for number, person in enumerate(_offered_people(context), 1)
+    ]
+    return say("people.ask"), *named, say("people.another", key=_another(context))
 
 
 def _settings(context: MenuContext) -> tuple[str, ...]:
@@ -259,29 +330,34 @@ def _list(context: MenuContext, state: MenuState, *, opening: str | None = None)
     return replace(state, page=page), Ask(says)
 
 
-def _cover(context: MenuContext) -> tuple[str, ...]:
+def _cover(context: MenuContext, state: MenuState) -> tuple[str, ...]:
     """The opening: who answers and the recommended scene, then all the rest if there is room, else how to hear it."""
-    if _says_all(context):
-        return _whole_cover(context)
+    if _says_all(context, state):
+        return _whole_cover(context, state)
     _, more, settings = _around(context, more=True)
-    begun = (*_greeting(context), *_recommended(context))
+    begun = (*_greeting(context, state), *_recommended(context))
     return _first_fitting((*begun, *more, *settings), (*begun, *more), begun)
 
 
-def _says_all(context: MenuContext) -> bool:
+def _says_all(context: MenuContext, state: MenuState) -> bool:
     """Whether the opening has room for the first page."""
-    return estimate_s(_whole_cover(context)) <= PROMPT_LIMIT_S
+    return estimate_s(_whole_cover(context, state)) <= PROMPT_LIMIT_S
 
 
-def _whole_cover(context: MenuContext) -> tuple[str, ...]:
+def _whole_cover(context: MenuContext, state: MenuState) -> tuple[str, ...]:
     pages = _pages(context)
     free_talk, more, settings = _around(context, more=len(pages) > 1)
     options = _options(context, pages[0], with_first=False)
-    return (*_greeting(context), *_recommended(context), *options, *free_talk, *more, *settings)
+    return (*_greeting(context, state), *_recommended(context), *options, *free_talk, *more, *settings)
 
 
-def _greeting(context: MenuContext) -> tuple[str, ...]:
-    return (context.native.say("menu.welcome_back" if context.returning else "menu.notice", school=context.school),)
+def _greeting(context: MenuContext, state: MenuState) -> tuple[str, ...]:
+    say = context.native.say
+    if context.opening is not None:
+        return (say(context.opening),) if context.opening else ()
+    if state.greeted:
+        return ()
+    return (say("menu.welcome_back" if context.returning else "menu.notice", school=context.school),)
 
 
 def _recommended(context: MenuContext) -> tuple[str, ...]:

@@ -11,34 +11,40 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from starlette.responses import Response
-from twilio.twiml.voice_response import Connect, Gather, VoiceResponse
+from twilio.twiml.voice_response import Connect, Gather, Say, VoiceResponse
 
-from telephony.ivr.menu import Ask
+from telephony.ivr.steps import Ask, Takes
+from tutor.learning.said import SLOW, Line, Said
 from tutor.script.language import Language
 
-GATHERED_KEYS: Final = 1
+GATHERED_KEYS: Final[Mapping[Takes, int]] = {"key": 1, "pin": 4, "speech": 1}
+_HEARD_LOCALES: Final = {"cmn-CN": "cmn-Hans-CN", "arb": "ar-AE"}
+"""Locales whose voice and whose speech recognition the carrier names differently."""
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PARAMETER_LIMIT: Final = 500  # the carrier: name and value together stay under this
 
 
-def ask(step: Ask, native: Language, action: str, *, first: Iterable[str] = ()) -> str:
-    """Says the prompt, interruptible, and posts one key (or none, after the prompt's timeout) to ``action``.
+def ask(step: Ask, native: Language, action: str, *, first: Iterable[Line] = ()) -> str:
+    """Says the prompt, interruptible, and posts the answer (or none, after the prompt's timeout) to ``action``.
 
-    Keys that are pressed during what is said ``first`` do not count.
+    The answer is one key, four for a PIN, or speech, which the carrier writes down and a key ends. Keys that are
+    pressed during what is said ``first`` do not count.
 
     ``finishOnKey`` is empty because ``#`` and ``*`` are keys of ours. The ``Redirect`` is for carriers that fall
     through on silence although ``actionOnEmptyResult`` asks them not to.
     """
     response = VoiceResponse()
     _say(response, native, first)
+    spoken = {"language": _HEARD_LOCALES.get(native.say_locale, native.say_locale), "speech_timeout": "auto"}
     gather = Gather(
-        input="dtmf",
-        num_digits=GATHERED_KEYS,
+        input="dtmf speech" if step.takes == "speech" else "dtmf",
+        num_digits=GATHERED_KEYS[step.takes],
         timeout=step.timeout_s,
         finish_on_key="",
         action=action,
         method="POST",
         action_on_empty_result=True,
+        **(spoken if step.takes == "speech" else {}),
     )
     _say(gather, native, step.says)
     response.append(gather)
@@ -46,7 +52,7 @@ def ask(step: Ask, native: Language, action: str, *, first: Iterable[str] = ()) 
     return _xml(response)
 
 
-def connect(says: Iterable[str], native: Language, stream_url: str, parameters: Mapping[str, str], after: str) -> str:
+def connect(says: Iterable[Line], native: Language, stream_url: str, parameters: Mapping[str, str], after: str) -> str:
     """Says ``says``, opens the two-way media stream, and goes on at ``after`` however the stream ends.
 
     Args:
@@ -70,7 +76,7 @@ def connect(says: Iterable[str], native: Language, stream_url: str, parameters: 
     return _xml(response)
 
 
-def hang_up(*spoken: tuple[Language, Iterable[str]]) -> str:
+def hang_up(*spoken: tuple[Language, Iterable[Line]]) -> str:
     """Says each text in its language, then ends the call."""
     response = VoiceResponse()
     for language, says in spoken:
@@ -105,10 +111,17 @@ def reply(document: str) -> Response:
     return Response(document, media_type="text/xml")
 
 
-def _say(verb: VoiceResponse | Gather, language: Language, says: Iterable[str]) -> None:
-    for text in says:
+def _say(verb: VoiceResponse | Gather, native: Language, says: Iterable[Line]) -> None:
+    for line in says:
+        said = Said.of(line, native) if isinstance(line, str) else line
+        text = _NOT_XML.sub(" ", said.text)
         # Both always: the default voice is an account setting, and one that does not match the language fails.
-        verb.say(_NOT_XML.sub(" ", text), voice=language.say_voice, language=language.say_locale)
+        if said.slow:
+            slowly = Say(voice=said.voice, language=said.locale)
+            slowly.prosody(text, rate=f"{SLOW:.0%}")
+            verb.append(slowly)
+        else:
+            verb.say(text, voice=said.voice, language=said.locale)
 
 
 def _xml(response: VoiceResponse) -> str:

@@ -16,9 +16,10 @@ from db import consents, debriefs, jobs, learners, lines, messages
 from db.accounts import Account
 from db.models import Call
 from telephony import numbers
+from telephony.closing import Closing
 from telephony.ivr import twiml
-from telephony.ivr.menu import Ask
 from telephony.ivr.record import MenuRecord
+from telephony.ivr.steps import Ask
 from telephony.numbers import Guest
 from telephony.segments import segments
 from telephony.twilio.door import Door
@@ -27,8 +28,6 @@ from tutor.learning.message import confirmation
 from tutor.script.language import Language
 
 _PATH: Final = "/twilio/consent"
-_ASKED_AFTER: Final = frozenset({"after.well_done", "after.goodbye"})
-"""Whoever hears an apology is asked another time."""
 _NOT_ASKED_AFTER: Final = frozenset({"safe_exit", "left_menu"})
 
 log = structlog.get_logger(__name__)
@@ -44,18 +43,18 @@ def wording(native: Language) -> str:
     return f"{native.tag}:{hashlib.sha256(native.say('consent.ask').encode()).hexdigest()[:12]}"
 
 
-async def ask_at_the_end(door: Door, signed: Signed, call: Call, native: Language, sentence: str) -> str:
-    """Says how the call stood, and asks the caller if that is due; else hangs up.
+async def ask_at_the_end(door: Door, signed: Signed, call: Call, native: Language, closing: Closing) -> str:
+    """Says how the call stood, and asks the caller if that is due; else says good-bye and hangs up.
 
-    Keys that are pressed before the question do not count.
+    Keys that are pressed before the question do not count. Whoever heard an apology is asked another time.
     """
-    says = [native.say(sentence)]
-    if sentence in _ASKED_AFTER and call.end_reason not in _NOT_ASKED_AFTER and call.connected_at is not None:
+    if call.end_reason not in _NOT_ASKED_AFTER and call.connected_at is not None:
         async with door.database.school(call.school_id) as session:
             due = await _is_due(session, signed, call)
         if due:
-            return twiml.ask(Ask((native.say("consent.ask"),)), native, f"{_PATH}?step=1", first=says)
-    return twiml.hang_up((native, says))
+            return twiml.ask(Ask((native.say("consent.ask"),)), native, f"{_PATH}?step=1", first=closing.lines)
+    goodbye = () if closing.goodbye is None else (closing.goodbye,)
+    return twiml.hang_up((native, (*closing.lines, *goodbye)))
 
 
 async def answered(door: Door, session: AsyncSession, call: Call, signed: Signed, *, step: int) -> str:
@@ -86,6 +85,8 @@ async def keep(door: Door, session: AsyncSession, call: Call, signed: Signed, *,
     if call.learner_id is None or call.caller_hash is None or isinstance(caller, Guest):
         return False
     if door.keyring.hash_number(caller.e164) != call.caller_hash or await consents.opted_out(session, call.caller_hash):
+        return False
+    if not await learners.calls_from(session, call.learner_id, call.caller_hash):
         return False
     record = MenuRecord.read(call.menu)
     native = door.catalogue.language(record.native)
@@ -125,8 +126,12 @@ async def keep(door: Door, session: AsyncSession, call: Call, signed: Signed, *,
 async def _is_due(session: AsyncSession, signed: Signed, call: Call) -> bool:
     if call.learner_id is None or call.caller_hash is None or not can_text(signed.account):
         return False
+    # Not a child; and not whoever calls from another's telephone by PIN: the number is not theirs to give.
     line = await lines.get(session, call.line_id)
-    return line is not None and line.texts and not await consents.asked(session, call.caller_hash)
+    if line is None or not line.texts or line.kids:
+        return False
+    own = await learners.calls_from(session, call.learner_id, call.caller_hash)
+    return own and not await consents.asked(session, call.caller_hash)
 
 
 def _region(signed: Signed) -> str | None:

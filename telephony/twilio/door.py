@@ -12,10 +12,12 @@ from db.endings import Ending
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import Call
+from db.scenarios import Catalogues
 from db.tokens import Claim
 from telephony.admission import Admitted
 from telephony.leg import PhoneLeg
 from telephony.twilio.gate import Gate
+from tutor.safety.minors import Minors
 from tutor.script.catalogue import Catalogue
 
 
@@ -49,10 +51,14 @@ class Door:
     gate: Gate
     database: Database
     keyring: Keyring
-    catalogue: Catalogue
+    catalogues: Catalogues
+    """Each school's scenes."""
     answer: Callable[[PhoneLeg, Claim], Awaitable[None]]
     """Holds the conversation on a leg, and closes the call's row; returns when the leg has ended. The claim's payload:
-    ``call_id``, ``account``, ``scenario``, ``level``, ``native`` (text) and ``slower`` (bool)."""
+    ``call_id``, ``account``, ``scenario``, ``level``, ``native`` (text), ``slower`` (bool) and ``voice`` (which of the
+    voices for the role, from 0)."""
+    minors: Minors = "none"
+    """The youngest callers that this service may take; a line for younger ones is closed."""
     max_calls: int = 50
     prewarm: Callable[[str, Admitted], None] = _no_prewarm
     """A call (CallSid) was admitted, for the first time. Best effort."""
@@ -71,3 +77,8 @@ class Door:
     """How much longer ``/after`` may take, to wait for a driver that is still writing how its call ended."""
     start_deadline_s: float = 5.0
     """For the first messages of a media socket."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What every school has: the languages, and the scenes of the package."""
+        return self.catalogues.packaged

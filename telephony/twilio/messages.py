@@ -21,7 +21,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from twilio.base.exceptions import TwilioException
 
-from db import consents, learners, lines, messages
+from db import consents, flags, learners, lines, messages
 from db.accounts import Account
 from db.engine import Database
 from db.keyring import Keyring
@@ -134,7 +134,10 @@ class Messenger:
             await messages.unsure(session, message_id)
         attempt, unclear = message.attempts, message.state != "new"
         account = await self._find_account(session, message.account_sid)
-        number = await learners.message_number(session, message.learner_id, message.number_hash)
+        if message.learner_id is None:
+            number = await lines.safeguarding_number(session, message.sender)
+        else:
+            number = await learners.message_number(session, message.learner_id, message.number_hash)
         if unclear:
             if account is None or number is None or waiting.since_attempt_s > GIVE_UP_S:
                 log.error("text_stays_unclear", message=str(message_id))
@@ -167,8 +170,15 @@ class Messenger:
     ) -> float | None:
         """Why a new message is not sent now: 0 for good, else the seconds to wait. None: it may go.
 
-        Asked in the moment before the request, because a STOP may have come since the message was written.
+        Asked in the moment before the request, because a STOP may have come since the message was written. What goes to
+        a safeguarding contact waits for nothing: no learner's STOP, no switch and no night holds it back.
         """
+        if message.learner_id is None:
+            if account is not None and number is not None:
+                return None
+            await messages.suppress(session, message.id)
+            log.error("safeguarding_not_told", message=str(message.id), do="set the line's safeguarding contact")
+            return 0.0
         allowed = (
             account is not None
             and number is not None
@@ -231,7 +241,7 @@ class Messenger:
                 return BUSY_S * float(3 ** (order.attempt - 1)) * (1 + self._chance() / 2)
             await messages.fail(session, order.message_id, code)
             message = await messages.get(session, order.message_id)
-            if message is not None and code is not None:
+            if message is not None:
                 await _conclude(session, message, verdict, code)
         return None
 
@@ -288,24 +298,35 @@ async def reported(
     news = await messages.report(
         session, message_id, carrier_sid=carrier_sid, status=status, error_code=error_code, attempt=attempt
     )
-    if not news or status not in messages.UNDELIVERED:
+    if not news or status not in messages.DELIVERED | messages.UNDELIVERED:
         return news
     message = await messages.get(session, message_id)
+    if status in messages.DELIVERED:
+        if message is not None and message.learner_id is None:
+            # Only now: that the carrier took it does not mean that anybody has it.
+            await flags.told(session, message.call_id)
+        return news
     verdict = message_codes.of_delivery(error_code)
     log.warning("text_not_delivered", message=str(message_id), code=error_code, verdict=verdict)
     if message is None:
         return news
-    if verdict is Verdict.AGAIN:
-        if message.attempts < DELIVERY_ATTEMPTS and await messages.again(session, message_id):
-            await messages.defer(session, message.school_id, message_id, delay_s=DELIVERY_S)
-    elif error_code is not None:
+    again = verdict is Verdict.AGAIN and message.attempts < DELIVERY_ATTEMPTS
+    if again and await messages.again(session, message_id):
+        await messages.defer(session, message.school_id, message_id, delay_s=DELIVERY_S)
+    else:
         await _conclude(session, message, verdict, error_code)
     return news
 
 
-async def _conclude(session: AsyncSession, message: Message, verdict: Verdict, code: int) -> None:
-    """What a message's failure means for those after it."""
+async def _conclude(session: AsyncSession, message: Message, verdict: Verdict, code: int | None) -> None:
+    """What a message's failure for good means for those after it."""
+    if message.learner_id is None:
+        log.error("safeguarding_not_told", message=str(message.id), code=code, do="look at the call on the console")
+    if code is None:
+        return
     if verdict is Verdict.RECIPIENT:
+        if message.learner_id is None:
+            return  # not an opt-out: the next call's message is tried again
         await consents.opt_out(session, message.number_hash, f"carrier {code}")
     elif verdict in (Verdict.SENDER, Verdict.ACCOUNT):
         sender = message.sender if verdict is Verdict.SENDER else ""

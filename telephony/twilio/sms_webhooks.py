@@ -18,9 +18,9 @@ from twilio.twiml.messaging_response import MessagingResponse
 from db import consents, learners, lines, messages
 from db.lines import LineFound
 from telephony import numbers
-from telephony.admission import native_of
 from telephony.ivr import twiml
 from telephony.keywords import Keyword, answered_by_carrier, read
+from telephony.menus import native_of
 from telephony.numbers import Guest
 from telephony.segments import segments
 from telephony.twilio.door import Door

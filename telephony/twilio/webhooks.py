@@ -18,18 +18,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import calls, endings, learners, tokens
 from db.models import Call
-from telephony import admission
-from telephony.admission import FALLBACK_LANGUAGES, Admitted, Inbound, TurnedAway
+from telephony import admission, callers
+from telephony.admission import Admitted, Inbound, TurnedAway
+from telephony.closing import Closing, closing
 from telephony.ivr import twiml
-from telephony.ivr.menu import FREE_TALK, Ask, Begin, Goodbye
-from telephony.ivr.record import MenuRecord
+from telephony.ivr.menu import FREE_TALK, MenuState
+from telephony.ivr.record import At, MenuRecord
+from telephony.ivr.steps import SPOKEN, Ask, Begin, Goodbye, Identify
+from telephony.menus import FALLBACK_LANGUAGES
 from telephony.twilio import consent, media, sms_webhooks
 from telephony.twilio.door import Door
 from telephony.twilio.gate import Refused, Signed
+from tutor.learning.said import Said
+from tutor.script.catalogue import Catalogue
 from tutor.script.language import Language
 
 KEYS_PER_ANSWER: Final = 16
-"""More keys in one answer are dropped; the carrier gathers one at a time."""
+"""More keys in one answer are dropped; the carrier gathers one at a time, or the four of a PIN."""
+SPOKEN_CHARACTERS: Final = 1000
+"""More of a spoken answer is dropped; the carrier listens for a minute at most, which is less."""
 _SETTLE_STEP_S: Final = 0.1
 _AFTER: Final = "/twilio/after"
 
@@ -136,7 +143,12 @@ async def _voice(door: Door, signed: Signed, request: Request) -> str:
         can_text=consent.can_text(signed.account),
     )
     decision = await admission.decide(
-        inbound, database=door.database, keyring=door.keyring, catalogue=door.catalogue, max_calls=door.max_calls
+        inbound,
+        database=door.database,
+        keyring=door.keyring,
+        catalogues=door.catalogues,
+        max_calls=door.max_calls,
+        minors=door.minors,
     )
     if isinstance(decision, TurnedAway):
         log.info("call_turned_away", call=inbound.call_sid, sentence=decision.sentence)
@@ -147,53 +159,67 @@ async def _voice(door: Door, signed: Signed, request: Request) -> str:
     if decision.fresh:
         log.info("call_admitted", call=inbound.call_sid, returning=decision.menu.returning)
         door.prewarm(inbound.call_sid, decision)
-    return _render(door, signed, decision.menu, prompts=0)
+    return _render(door, signed, decision.menu, decision.catalogue, prompts=0)
 
 
 async def _menu(door: Door, signed: Signed, request: Request) -> str:
     """The caller answered the prompt ``step`` (from 1): writes the answer down once and gives what follows it."""
     found = await _find(door, signed)
     step = _step(request)
-    keys = signed.text("Digits")[:KEYS_PER_ANSWER]
     try:
         async with door.database.school(found.school_id) as session:
             call = await _own(session, found, signed)
+            record, no_scene = MenuRecord.read(call.menu), False
+            catalogue = await door.catalogues.of(session, found.school_id, record.scenarios)
             if step == call.step and call.state == "menu":
-                record = await _answer(door, session, call, keys, signed)
-                ended = isinstance(record.at(door.catalogue)[2], Goodbye)
-            else:
-                record, ended = MenuRecord.read(call.menu), False
+                record = await _answer(door, session, call, signed, catalogue)
+                no_scene = record.role != "learner" or isinstance(record.at(catalogue).step, Goodbye)
     except _Overtaken:
         async with door.database.school(found.school_id) as session:
-            record, ended = MenuRecord.read((await _own(session, found, signed)).menu), False
-    if ended:
+            record, no_scene = MenuRecord.read((await _own(session, found, signed)).menu), False
+    if no_scene:
         door.release(signed.call_sid)
-    if len(record.answers) < step:  # not asked yet, or closed in the meantime: there is nothing to go on with
+    if record.steps < step:  # not asked yet, or closed in the meantime: there is nothing to go on with
         native = door.catalogue.language(record.native)
         return twiml.hang_up((native, [native.say("after.goodbye")]))
-    return _render(door, signed, record, prompts=step)
+    return _render(door, signed, record, catalogue, prompts=step)
 
 
-async def _answer(door: Door, session: AsyncSession, call: Call, keys: str, signed: Signed) -> MenuRecord:
+async def _answer(door: Door, session: AsyncSession, call: Call, signed: Signed, catalogue: Catalogue) -> MenuRecord:
     """Moves a call's menu on by one answer, in the transaction of ``session``; raises ``_Overtaken``."""
-    record = MenuRecord.read(call.menu)
-    _, before, _ = record.at(door.catalogue)
-    _, state, step = record.answered(keys).at(door.catalogue)
-    token = None
+    before = MenuRecord.read(call.menu)
+    answered = await callers.answered(session, door.keyring, catalogue, call, before, _given(signed))
+    record, step = answered.record, answered.at.step
     if isinstance(step, Begin):
-        token = await _token(door, session, call, step.scenario, record, slower=step.slower)
-    record = record.answered(keys, door.keyring.encrypt(token).decode() if token else None)
+        token = await _token(door, session, call, step.scenario, record, answered.at)
+        record = record.with_token(door.keyring.encrypt(token).decode())
     if not await calls.save_menu(session, call.id, call.step, record.write()):
         raise _Overtaken
-    if state.slower != before.slower and call.learner_id is not None:
-        await learners.save_settings(session, call.learner_id, {"slower": state.slower})
-    if state.consent is not None and before.consent is None:
-        await consent.keep(door, session, call, signed, given=state.consent)
+    was, now = before.at(catalogue).state, answered.at.state
+    if record.since == before.since and isinstance(was, MenuState) and isinstance(now, MenuState):
+        await _remember(door, session, call, signed, was, now)
     if isinstance(step, Begin):
         await calls.begin(session, call.id, scenario=step.scenario, level=record.level)
     elif isinstance(step, Goodbye):
         await endings.finish(session, call.id, door.ending(call, Reason.LEFT_MENU))
     return record
+
+
+async def _remember(
+    door: Door, session: AsyncSession, call: Call, signed: Signed, was: MenuState, now: MenuState
+) -> None:
+    """Keeps what a learner chose for the calls to come."""
+    changes = {name: getattr(now, name) for name in ("slower", "voice") if getattr(now, name) != getattr(was, name)}
+    if changes and call.learner_id is not None:
+        await learners.save_settings(session, call.learner_id, changes)
+    if now.consent is not None and was.consent is None:
+        await consent.keep(door, session, call, signed, given=now.consent)
+
+
+def _given(signed: Signed) -> str:
+    """The answer to a prompt: keys, or what the carrier understood; empty for none in time."""
+    said = signed.text("SpeechResult").strip()[:SPOKEN_CHARACTERS]
+    return signed.text("Digits")[:KEYS_PER_ANSWER] or (f"{SPOKEN}{said}" if said else "")
 
 
 async def _after(door: Door, signed: Signed, request: Request) -> str:
@@ -214,10 +240,21 @@ async def _after(door: Door, signed: Signed, request: Request) -> str:
             reasons = {"after": Reason.LINE_LOST, "connecting": Reason.NO_STREAM}
             reason = reasons.get(call.state, Reason.LEFT_MENU)
             await endings.finish(session, call.id, door.ending(call, reason))
+        catalogue = await door.catalogues.of(session, call.school_id, (call.scenario or FREE_TALK,))
+        told = await closing(session, catalogue, call, record) if call.state == "closed" else None
     door.release(signed.call_sid)
     sentence = _closing_sentence(call)
-    log.info("call_after", call=signed.call_sid, state=call.state, reason=call.end_reason, said=sentence)
-    return await consent.ask_at_the_end(door, signed, call, native, sentence)
+    log.info(
+        "call_after",
+        call=signed.call_sid,
+        state=call.state,
+        reason=call.end_reason,
+        said="wrap_up" if told else sentence,
+    )
+    if sentence == "after.trouble":
+        return twiml.hang_up((native, [native.say(sentence)]))
+    last = Closing((Said.of(native.say(sentence), native),), None)
+    return await consent.ask_at_the_end(door, signed, call, native, told or last)
 
 
 async def _consent(door: Door, signed: Signed, request: Request) -> str:
@@ -281,42 +318,45 @@ async def _settled(door: Door, signed: Signed, found: calls.CallFound) -> Call:
 
 async def _reconnect(door: Door, signed: Signed, call: Call, record: MenuRecord) -> str:
     """Opens another stream for a scene that goes on."""
-    scenario, slower = call.scenario or FREE_TALK, record.at(door.catalogue)[1].slower
+    scenario = call.scenario or FREE_TALK
     async with door.database.school(call.school_id) as session:
-        token = await _token(door, session, call, scenario, record, slower=slower)
+        catalogue = await door.catalogues.of(session, call.school_id, record.scenarios)
+        token = await _token(door, session, call, scenario, record, record.at(catalogue))
         await calls.begin(session, call.id, scenario=scenario, level=record.level)
     native = door.catalogue.language(record.native)
     after = f"{_AFTER}?stream={call.streams + 1}"
     return twiml.connect((), native, door.gate.stream_url(signed.account), {"token": token}, after)
 
 
-async def _token(
-    door: Door, session: AsyncSession, call: Call, scenario: str, record: MenuRecord, *, slower: bool
-) -> str:
+async def _token(door: Door, session: AsyncSession, call: Call, scenario: str, record: MenuRecord, at: At) -> str:
     """Issues the right to open one media stream for this call."""
+    chosen = at.state if isinstance(at.state, MenuState) else MenuState()
     payload = {
         "call_id": str(call.id),
         "account": call.account_sid,
         "scenario": scenario,
         "level": record.level,
         "native": record.native,
-        "slower": slower,
+        "slower": chosen.slower,
+        "voice": chosen.voice,
     }
     return await tokens.issue(
         session, door.keyring, school_id=call.school_id, carrier_sid=call.carrier_sid, payload=payload
     )
 
 
-def _render(door: Door, signed: Signed, record: MenuRecord, *, prompts: int) -> str:
+def _render(door: Door, signed: Signed, record: MenuRecord, catalogue: Catalogue, *, prompts: int) -> str:
     """Gives the answer that belongs to a step; the same for the same step, however often it is asked."""
-    context, _, step = record.at(door.catalogue, prompts)
+    native, _, step = record.at(catalogue, prompts)
     if isinstance(step, Ask):
-        return twiml.ask(step, context.native, f"/twilio/menu?step={prompts + 1}")
+        return twiml.ask(step, native, f"/twilio/menu?step={prompts + 1}")
     if isinstance(step, Begin) and record.token is not None:
         token = door.keyring.decrypt(record.token.encode())
         url = door.gate.stream_url(signed.account)
-        return twiml.connect(step.says, context.native, url, {"token": token}, f"{_AFTER}?stream=1")
-    return twiml.hang_up((context.native, step.says))
+        return twiml.connect(step.says, native, url, {"token": token}, f"{_AFTER}?stream=1")
+    # A step that looks somebody up is never rendered: the menu that follows it begins in its place.
+    says = () if isinstance(step, Identify) else step.says
+    return twiml.hang_up((native, says or (native.say("after.goodbye"),)))
 
 
 def _step(request: Request) -> int:

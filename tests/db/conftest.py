@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -13,9 +15,15 @@ from uuid import UUID
 import psycopg
 import pytest
 
+import db
 from db import calls, lines, schools
 from db.engine import Database
 from tests.db.clusters import scratch_directory
+
+# The whole schema is tested, whichever of its modules a test happens to use.
+for _module in pkgutil.iter_modules(db.__path__, "db."):
+    if _module.name.startswith("db.models"):
+        importlib.import_module(_module.name)
 
 Rows = list[tuple[Any, ...]]
 Query = Callable[..., Awaitable[Rows]]

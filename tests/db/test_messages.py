@@ -39,7 +39,7 @@ async def message(database: Database, keyring: Keyring, place: Place, open_call:
     return (await only(database, place)).id
 
 
-async def add(database: Database, keyring: Keyring, place: Place, call_id: UUID, learner_id: UUID) -> bool:
+async def add(database: Database, keyring: Keyring, place: Place, call_id: UUID, learner_id: UUID | None) -> bool:
     """Writes the debrief's message of a call."""
     async with database.school(place.school_id) as session:
         return await messages.add(

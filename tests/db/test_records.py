@@ -39,6 +39,18 @@ async def test_a_line_is_live_when_open_and_complete(database: Database, place: 
         assert line.live
 
 
+@pytest.mark.parametrize("name", sorted(COMPLETE))
+async def test_each_missing_setting_is_named(database: Database, place: Place, name: str) -> None:
+    """A line that lacks any one of its settings takes no calls, and says exactly which one, also at the door."""
+    incomplete = COMPLETE | {name: [] if name == "scenarios" else None}
+    async with database.school(place.school_id) as session:
+        assert await lines.update(session, place.line_id, open=True, **incomplete)
+    async with database.anyone() as session:
+        line = await lines.by_number(session, place.number)
+    assert line is not None
+    assert (line.missing(), line.live) == ([name], False)
+
+
 async def test_the_door_finds_a_line_by_number(database: Database, place: Place) -> None:
     """Before a school is known, a number leads to its line with settings and school; an unknown one to nothing."""
     async with database.school(place.school_id) as session:
@@ -63,7 +75,7 @@ async def test_a_number_has_one_line(database: Database, place: Place, elsewhere
 async def test_only_known_settings_change(database: Database, place: Place) -> None:
     """A setting that a line has not, and the number, are refused with the list of what there is."""
     async with database.school(place.school_id) as session:
-        with pytest.raises(ValueError, match="no setting number; there are class_prompt, level"):
+        with pytest.raises(ValueError, match="no setting number; there are class_prompt, helpline"):
             await lines.update(session, place.line_id, number="+34910009999")
         assert [line.id for line in await lines.list_all(session)] == [place.line_id]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +12,21 @@ from psycopg import sql
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from db import calls, clips, consents, debriefs, learners, lines, messages, schools, tokens
+from db import (
+    calls,
+    class_prompts,
+    clips,
+    consents,
+    debriefs,
+    flags,
+    learners,
+    lines,
+    messages,
+    pins,
+    scenarios,
+    schools,
+    tokens,
+)
 from db.endings import Ending, NewEvent, NewTurn, finish
 from db.engine import Database, DatabaseRefused
 from db.keyring import Keyring
@@ -19,6 +34,9 @@ from db.models import Base, Line
 from tests.db.clusters import address_of
 from tests.db.conftest import OpenCall, Place, Query
 from tests.db.test_migrations import CLOSED_TABLES
+from tests.tutor.test_own_scene import EXAMPLE
+from tutor.script.catalogue import load
+from tutor.script.class_prompt import ClassPrompt
 
 
 async def fill(database: Database, keyring: Keyring, place: Place, open_call: OpenCall) -> None:
@@ -33,6 +51,11 @@ async def fill(database: Database, keyring: Keyring, place: Place, open_call: Op
             target="es",
             level="A1",
         )
+        await class_prompts.add(session, place.line_id, ClassPrompt(theme="Food"), starts_on=date(2026, 11, 23))
+        await scenarios.put(session, place.school_id, EXAMPLE, load())
+        place_ids = {"school_id": place.school_id, "line_id": place.line_id}
+        await pins.issue(session, keyring, **place_ids, role="family", learner_id=learner.id)
+        assert await pins.check(session, keyring, **place_ids, caller_hash=None, digits="1111") == "unknown"
         await tokens.issue(session, keyring, school_id=place.school_id, carrier_sid="CA1", payload={})
         clip: dict[str, Any] = {"text": "hola", "language": "es", "voice": "marin", "speed": 1.0, "ulaw": b"\xff"}
         await clips.put(session, b"own", school_id=place.school_id, **clip)
@@ -48,6 +71,7 @@ async def fill(database: Database, keyring: Keyring, place: Place, open_call: Op
     async with database.school(place.school_id) as session:
         await finish(session, call_id, Ending("hangup", [NewTurn("role", 0, 900)], [NewEvent(5, "key")]))
         await debriefs.put(session, school_id=place.school_id, call_id=call_id, content={}, source="rules")
+        await flags.record(session, call_id, [flags.NewFlag.key(5)])
         number_hash = keyring.hash_number("+34600000001")
         await consents.record(
             session, school_id=place.school_id, number_hash=number_hash, given=True, carrier_sid="CA1", wording="1"

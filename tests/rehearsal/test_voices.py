@@ -60,6 +60,22 @@ def test_an_unknown_language_is_a_sentence() -> None:
 
 
 @needs_espeak
+@pytest.mark.parametrize(("text", "script"), [("请稍等，对话马上开始。", "zh"), ("لحظة من فضلكم", "ar")])
+def test_a_script_that_a_voice_cannot_read_is_read_by_its_own(text: str, script: str) -> None:
+    """A helper's sentence in the learner's language sounds as in that language, whatever language the call is in."""
+    speaker = Voices()
+    assert len(speaker.speak(text, "fr")) == len(speaker.speak(text, script))
+
+
+@needs_espeak
+def test_japanese_is_read_in_kana_and_refused_with_kanji() -> None:
+    """espeak-ng would say of each kanji that it is one; a sentence says so instead."""
+    assert Voices().speak("ゆっくり", "ja")
+    with pytest.raises(VoicesError, match="no kanji"):
+        Voices().speak("大丈夫ですよ", "ja")
+
+
+@needs_espeak
 def test_threads_do_not_mix_their_lines() -> None:
     """Lines spoken from several threads at once are as long as those spoken one after the other."""
     lines = ["Una mesa, por favor. " * number for number in range(1, 7)]

@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import httpx
 import pytest
 from sqlalchemy import select, text
 
-from db import calls, consents, debriefs, endings, jobs, learners, lines, messages
+from db import calls, class_prompts, consents, debriefs, endings, jobs, learners, lines, messages, scenarios
 from db.endings import Ending, NewEvent, NewTurn
 from db.engine import Database
 from db.keyring import Keyring
@@ -37,8 +38,10 @@ from ringua.storage import Storage
 from telephony.ivr.record import MenuRecord
 from telephony.segments import segments
 from tests.journeys.site import SECRET
+from tests.tutor.test_own_scene import EXAMPLE
 from tutor.realtime.text import TextModel
 from tutor.script import catalogue
+from tutor.script.class_prompt import ClassPrompt
 
 WRITTEN: dict[str, Any] = {
     "praise": "You asked for what you wanted and kept going.",
@@ -93,7 +96,13 @@ class Place:
             await learners.set_message_number(session, self.number_hash, self.storage.keyring.encrypt(CALLER))
 
     async def call(
-        self, *, learner_turns: int = 5, events: Sequence[NewEvent] = (GOAL, HANG_UP), guest: bool = False
+        self,
+        *,
+        learner_turns: int = 5,
+        events: Sequence[NewEvent] = (GOAL, HANG_UP),
+        guest: bool = False,
+        scenario: str = "cafe_order",
+        class_prompt_version: int | None = None,
     ) -> UUID:
         """A call that is over, with the job that its end deferred."""
         menu = MenuRecord(
@@ -110,9 +119,10 @@ class Place:
                 caller_hash=None if guest else self.number_hash,
                 learner_id=None if guest else self.learner_id,
                 level="A1",
+                class_prompt_version=class_prompt_version,
             )
             await calls.save_menu(session, call.id, 0, menu.write())
-            await calls.begin(session, call.id, scenario="cafe_order", level="A1")
+            await calls.begin(session, call.id, scenario=scenario, level="A1")
             await calls.connected(session, call.id)
             job = debriefs.job(self.school_id, call.id)
             await endings.finish(
@@ -148,6 +158,14 @@ class Place:
                 _, (message,) = await self.kept()
                 if message.state == state:
                     return message
+                await asyncio.sleep(0.05)
+
+    async def is_asked(self) -> None:
+        """Returns once the text model was asked."""
+        async with asyncio.timeout(30):
+            while True:
+                if self.asked:
+                    return
                 await asyncio.sleep(0.05)
 
     async def make_older(self, seconds: float) -> None:
@@ -229,6 +247,33 @@ async def test_the_first_message_says_how_to_stop(place: Place) -> None:
     assert ["STOP" in sent.body for sent in place.texts] == [True, False]
 
 
+async def test_what_of_the_class_s_words_was_used_is_kept(place: Place) -> None:
+    """With the debrief stand the items that were due in the call, what the role used and what the learner used."""
+    week = ClassPrompt(vocabulary=("el café", "muy bueno", "la cuenta"), must_use=("por favor",))
+    async with place.storage.database.school(place.school_id) as session:
+        version = await class_prompts.add(session, place.line_id, week, starts_on=date(2026, 11, 23))
+    await place.call(class_prompt_version=version)
+    await place.work()
+    (debrief,), _ = await place.kept()
+    assert debrief.content["coverage"] == {
+        "due": ["por favor", "el café", "muy bueno", "la cuenta"],
+        "used_by_role": [],
+        "used_by_learner": ["por favor", "el café"],
+    }
+    assert debrief.content["keep"] == WRITTEN["keep"]
+
+
+async def test_a_call_of_a_school_s_own_scene_is_debriefed(place: Place) -> None:
+    """The job knows the school's scenes: a call of one is told of like any other, and it may be the next."""
+    async with place.storage.database.school(place.school_id) as session:
+        await scenarios.put(session, place.school_id, EXAMPLE, catalogue.load())
+        await lines.update(session, place.line_id, scenarios=["own_pharmacy", "cafe_order"])
+    await place.call(scenario="own_pharmacy", events=(HANG_UP,))
+    await place.work()
+    (debrief,), _ = await place.kept()
+    assert debrief.content["next_scenario"] in ("own_pharmacy", "cafe_order")
+
+
 async def test_jobs_that_run_again(place: Place) -> None:
     """Run again, and several times at once, the job leaves one debrief, one message, and asks the model once."""
     await place.agree()
@@ -295,9 +340,7 @@ async def test_a_worker_killed_while_the_model_writes(
             sys.executable, "-m", "ringua", "worker", env={**os.environ, **environment}
         )
         try:
-            async with asyncio.timeout(30):
-                while not place.asked:
-                    await asyncio.sleep(0.05)
+            await place.is_asked()
         finally:
             worker.kill()
         assert await worker.wait() == -signal.SIGKILL

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ringua.settings import SettingsError, load
+from tutor.script import catalogue
 
 SID = "AC" + "0" * 32
 
@@ -28,6 +29,13 @@ def test_nothing_needs_to_be_set_for_a_rehearsal() -> None:
     assert settings.realtime_model == "gpt-realtime-2.1"
 
 
+@pytest.mark.parametrize("preset", ["ringua", "seed"])
+def test_a_preset_of_level_cards_is_chosen_by_a_variable(monkeypatch: pytest.MonkeyPatch, preset: str) -> None:
+    """Both presets of the catalogue can be set, and each is one that the catalogue has."""
+    monkeypatch.setenv("RINGUA_LEVEL_PRESET", preset)
+    assert catalogue.load().with_preset(load().level_preset).preset == preset
+
+
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """`PORT=` in an environment file is not an error."""
     monkeypatch.setenv("PORT", "")
@@ -42,6 +50,7 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
         ("PORT", "http", "PORT is wrong (it is 'http')"),
         ("PORT", "70000", "PORT is wrong (it is '70000')"),
         ("RINGUA_AUDIO", "mp3", "RINGUA_AUDIO is wrong (it is 'mp3')"),
+        ("RINGUA_LEVEL_PRESET", "fast", "RINGUA_LEVEL_PRESET is wrong (it is 'fast')"),
         ("PUBLIC_BASE_URL", "practice.example.org", "it must be a whole address"),
         ("PUBLIC_BASE_URL", "https://my_line.example.org", "underscore"),
         ("RINGUA_MAX_CALLS", "0", "RINGUA_MAX_CALLS is wrong"),

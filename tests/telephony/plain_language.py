@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from telephony.ivr.menu import Choice, MenuContext
+from telephony.ivr.steps import Identify, Step
 from tutor.script.language import NATIVE_STRINGS, TARGET_PHRASES, Language
 
 PLAIN = Language(
@@ -33,3 +34,11 @@ def menu(scenes: int = 9, *, returning: bool = False, free_talk: bool = True, sl
     """A menu of ``scenes`` scenes called s1, s2 …"""
     choices = tuple(Choice(f"s{n}", f"S{n}", f"preview of {n}") for n in range(1, scenes + 1))
     return MenuContext(PLAIN, "School", returning, choices, free_talk, slower)
+
+
+def said(step: Step) -> list[str]:
+    """The names of the sentences in a step, those of the menu without their group."""
+    if isinstance(step, Identify):
+        return []
+    texts = [line if isinstance(line, str) else line.text for line in step.says]
+    return [text.split()[0].removeprefix("menu.") for text in texts]

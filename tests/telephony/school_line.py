@@ -22,6 +22,7 @@ from db.accounts import Account
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import Call
+from db.scenarios import Catalogues
 from db.tokens import Claim
 from telephony.admission import Admitted
 from telephony.leg import PhoneLeg
@@ -107,9 +108,11 @@ class Service:
         return call
 
     async def chosen(self, **options: Any) -> str:
-        """Calls, presses 1 and returns the stream's token."""
+        """Calls, presses 1, cuts the briefing where there is one, and returns the stream's token."""
         await self.told("/twilio/voice", **options)
         script = await self.told("/twilio/menu?step=1", Digits="1", **options)
+        if script.find("Connect") is None:
+            script = await self.told("/twilio/menu?step=2", Digits="1", **options)
         parameter = script.find("Connect/Stream/Parameter")
         assert parameter is not None
         return parameter.attrib["value"]
@@ -167,7 +170,7 @@ async def service(
         gate=gate,
         database=database,
         keyring=keyring,
-        catalogue=load(),
+        catalogues=Catalogues(load()),
         answer=lambda leg, claim: built[0].answer(leg, claim),
         prewarm=lambda call_sid, admitted: built[0].prewarmed.append((call_sid, admitted)),
         release=lambda call_sid: built[0].released.append(call_sid),
@@ -184,7 +187,7 @@ async def service(
 
 def spoken(script: ET.Element) -> str:
     """Everything a call script says."""
-    return " | ".join(say.text or "" for say in script.iter("Say"))
+    return " | ".join("".join(say.itertext()) for say in script.iter("Say"))
 
 
 def verbs(script: ET.Element) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from db import endings
-from db.endings import Ending
+from db.endings import Ending, NewEvent
 from db.engine import Database
 from db.keyring import Keyring
 from tests.telephony.school_line import CALL, Service, service, spoken, verbs
@@ -34,8 +34,8 @@ async def line(database: Database, keyring: Keyring) -> AsyncIterator[Service]:
 @pytest.mark.parametrize(
     ("ending", "sentence"),
     [
-        (Ending("role", completed=True), "after.well_done"),
-        (Ending("key"), "after.goodbye"),
+        (Ending("limit", completed=True), "after.well_done"),
+        (Ending("limit"), "after.goodbye"),
         (Ending("safe_exit"), "after.goodbye"),
         (Ending("model_lost"), "after.trouble"),
         (Ending("line_lost"), "after.trouble"),
@@ -56,6 +56,55 @@ async def test_after(line: Service, ending: Ending, sentence: str) -> None:
     serving.cancel()
 
 
+def goal(goal: str, at_ms: int) -> NewEvent:
+    """A goal that was reached."""
+    return NewEvent(at_ms, "goal", {"goal": goal, "quote": "hola", "evidence": "quote"})
+
+
+GOALS = [goal("greet", 2_000), goal("order_drink", 9_000)]
+
+
+@pytest.mark.parametrize("reason", ["role", "key"])
+async def test_a_scene_that_ended_is_wrapped_up(line: Service, reason: str) -> None:
+    """After the role's good-bye, or the caller's key, it is told what was reached, one phrase and what comes next."""
+    _, serving = line.stream(await line.chosen())
+    await line.is_answering()
+    row = await line.row()
+    async with line.database.school(line.school_id) as session:
+        await endings.finish(session, row.id, Ending(reason, events=GOALS))
+    script = await line.told("/twilio/after")
+    assert set(verbs(script)) == {"Say", "Hangup"}
+    assert spoken(script) == " | ".join(
+        (
+            EN.say("wrapup.praise_alone"),
+            EN.say("wrapup.did", can_dos="greet the barista and order a drink"),
+            EN.say("wrapup.keep"),
+            ES.scenes["cafe_order"].hints["detail"][2],
+            EN.say("wrapup.step", can_do=EN.scenes["cafe_order"].can_do["detail"]),
+            EN.say("wrapup.key", key="1"),
+            EN.say("wrapup.bye"),
+        )
+    )
+    (slow,) = script.iter("prosody")
+    assert (slow.text, slow.attrib["rate"]) == (ES.scenes["cafe_order"].hints["detail"][2], "80%")
+    assert ET.tostring(await line.told("/twilio/after")) == ET.tostring(script)
+    serving.cancel()
+
+
+async def test_the_next_scene_is_named_with_its_key(line: Service) -> None:
+    """When everything was reached, the next scene is the one the next call's menu will recommend."""
+    _, serving = line.stream(await line.chosen())
+    await line.is_answering()
+    row = await line.row()
+    reached = [goal(name, 1_000) for name in ("greet", "order_drink", "detail", "price", "goodbye")]
+    async with line.database.school(line.school_id) as session:
+        await endings.finish(session, row.id, Ending("role", events=reached, completed=True))
+    script = await line.told("/twilio/after")
+    assert EN.say("wrapup.praise_all") in spoken(script)
+    assert f"{EN.say('wrapup.next', title='At the market')} | {EN.say('wrapup.key', key='1')}" in spoken(script)
+    serving.cancel()
+
+
 async def test_after_waits_for_the_driver(database: Database, keyring: Keyring) -> None:
     """The carrier asks the moment the socket closes: a driver that is still writing is waited for."""
     async with service(database, keyring, change=lambda door: replace(door, settle_s=30), texts=False) as line:
@@ -64,7 +113,7 @@ async def test_after_waits_for_the_driver(database: Database, keyring: Keyring) 
         asking = asyncio.create_task(line.told("/twilio/after"))
         row = await line.row()
         async with line.database.school(line.school_id) as session:
-            await endings.finish(session, row.id, Ending("role", completed=True))
+            await endings.finish(session, row.id, Ending("limit", completed=True))
         assert spoken(await asking) == EN.say("after.well_done")
         serving.cancel()
 

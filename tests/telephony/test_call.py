@@ -19,7 +19,8 @@ from tests.tutor.scenes import cafe
 from tutor.learning.timeline import Timeline
 from tutor.realtime import protocol
 from tutor.realtime.session import ModelUnavailable
-from tutor.talk.conversation import Conversation, Rules
+from tutor.talk.conversation import Conversation
+from tutor.talk.rules import Rules
 from tutor.talk.setup import turn_detection
 
 SCENE = cafe()
@@ -77,10 +78,10 @@ class Carrier:
         if not self._ended.done():
             self._ended.set_result((by, detail))
 
-    def speak(self, ms: int) -> None:
+    def speak(self, ms: int, code: int = 0x10) -> None:
         assert self._listener is not None
         for _ in range(ms // 20):
-            self._listener.on_caller_audio(b"\x10" * 160)
+            self._listener.on_caller_audio(bytes([code]) * 160)
 
     def press(self, digit: str) -> None:
         assert self._listener is not None

@@ -18,12 +18,14 @@ from db.endings import Ending
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import CallerIdentity, Consent, Message
-from telephony.ivr.menu import PROMPT_LIMIT_S, Ask, Begin, MenuContext, estimate_s, replay
+from telephony.ivr.menu import MenuContext, replay
+from telephony.ivr.steps import PROMPT_LIMIT_S, Ask, Begin
 from telephony.segments import segments
 from telephony.twilio.consent import wording
 from tests.telephony.plain_language import menu
 from tests.telephony.school_line import CALL, CALLER, LINE, Service, service, spoken, verbs
 from tutor.learning.message import confirmation
+from tutor.learning.said import estimate_s
 from tutor.script.catalogue import load
 from tutor.script.language import Language
 
@@ -74,6 +76,11 @@ def asks(script: ET.Element) -> bool:
     return gather is not None and EN.say("consent.ask") in spoken(gather)
 
 
+def hangs_up(script: ET.Element) -> bool:
+    """Whether a call script only speaks and then ends the call."""
+    return set(verbs(script)[:-1]) == {"Say"} and verbs(script)[-1] == "Hangup"
+
+
 # --- at the end of a call
 
 
@@ -81,10 +88,11 @@ async def test_asked_at_the_end(line: Service) -> None:
     """After the closing sentence, which keys do not cut short, a caller who is still there is asked."""
     await talked(line)
     script = await line.told("/twilio/after")
-    assert verbs(script) == ["Say", "Gather", "Redirect"]
-    assert script[0].text == EN.say("after.well_done")
+    assert verbs(script)[-2:] == ["Gather", "Redirect"]
+    assert script[0].text == EN.say("wrapup.praise_call")
+    assert EN.say("wrapup.bye") not in spoken(script), "nobody says good-bye before a question"
     assert asks(script)
-    assert script[1].attrib["action"] == script[2].text == "/twilio/consent?step=1"
+    assert script[-2].attrib["action"] == script[-1].text == "/twilio/consent?step=1"
 
 
 async def test_yes(line: Service) -> None:
@@ -156,9 +164,9 @@ async def test_asked_once(line: Service) -> None:
     """Whoever agreed is not asked again."""
     await talked(line)
     await line.told("/twilio/consent?step=1", Digits="1")
-    assert verbs(await line.told("/twilio/after")) == ["Say", "Hangup"]
+    assert hangs_up(await line.told("/twilio/after"))
     await talked(line, CallSid="CAsecond")
-    assert verbs(await line.told("/twilio/after", CallSid="CAsecond")) == ["Say", "Hangup"]
+    assert hangs_up(await line.told("/twilio/after", CallSid="CAsecond"))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +181,7 @@ async def test_not_after_trouble(line: Service, ending: Ending) -> None:
 async def test_guests_are_not_asked(line: Service) -> None:
     """Without a number there is nobody to ask, and an answer changes nothing."""
     await talked(line, CallSid="CAguest", From="anonymous")
-    assert verbs(await line.told("/twilio/after", CallSid="CAguest", From="anonymous")) == ["Say", "Hangup"]
+    assert hangs_up(await line.told("/twilio/after", CallSid="CAguest", From="anonymous"))
     await line.told("/twilio/consent?step=1", CallSid="CAguest", From="anonymous", Digits="1")
     assert (await left(line)).consents == []
 
@@ -182,7 +190,7 @@ async def test_a_line_without_texts(database: Database, keyring: Keyring) -> Non
     """A line whose texts are switched off asks nobody."""
     async with service(database, keyring, texts=False) as line:
         await talked(line)
-        assert verbs(await line.told("/twilio/after")) == ["Say", "Hangup"]
+        assert hangs_up(await line.told("/twilio/after"))
         await line.told("/twilio/voice", CallSid="CAsecond")
         assert not (await line.row("CAsecond")).menu["ask_consent"]
 
@@ -192,7 +200,7 @@ async def test_whoever_opted_out_is_not_asked(line: Service) -> None:
     await talked(line)
     async with line.database.anyone() as session:
         await consents.opt_out(session, line.keyring.hash_number(CALLER), "SM1")
-    assert verbs(await line.told("/twilio/after")) == ["Say", "Hangup"]
+    assert hangs_up(await line.told("/twilio/after"))
     assert spoken(await line.told("/twilio/consent?step=1", Digits="1")) == EN.say("after.goodbye")
     assert (await left(line)).consents == []
 
@@ -244,8 +252,9 @@ async def test_asked_in_the_menu(line: Service) -> None:
     """Once the scene is chosen, a yes is kept, and the scene that was chosen begins."""
     async with second_call(line):
         script = await line.told("/twilio/menu?step=2", CallSid="CAsecond", Digits="1")
-        assert verbs(script) == ["Say", "Say", "Connect", "Redirect"]
-        assert spoken(script) == f"{EN.say('consent.yes')} | {EN.say('menu.connecting')}"
+        assert spoken(script).startswith(f"{EN.say('consent.yes')} | {EN.scenes['market_fruit'].who}")
+        begun = await line.told("/twilio/menu?step=3", CallSid="CAsecond")
+        assert verbs(begun) == ["Connect", "Redirect"]
         assert (await line.row("CAsecond")).scenario == "market_fruit"
         kept = await left(line)
         assert [(consent.given, consent.carrier_sid) for consent in kept.consents] == [(True, "CAsecond")]
@@ -269,7 +278,8 @@ async def test_no_answer_in_the_menu(line: Service) -> None:
     """Silence begins the scene and keeps nothing; the end of the call asks."""
     async with second_call(line):
         script = await line.told("/twilio/menu?step=2", CallSid="CAsecond")
-        assert spoken(script) == EN.say("menu.connecting")
+        assert spoken(script).startswith(EN.scenes["market_fruit"].who)
+        script = await line.told("/twilio/menu?step=3", CallSid="CAsecond")
         assert (await left(line)).consents == []
         parameter = script.find("Connect/Stream/Parameter")
         assert parameter is not None
@@ -284,7 +294,8 @@ async def test_no_answer_in_the_menu(line: Service) -> None:
 async def test_a_first_caller_is_not_asked_in_the_menu(line: Service) -> None:
     """A first call begins with the scene; what texts are is asked when it is over."""
     await line.told("/twilio/voice")
-    assert verbs(await line.told("/twilio/menu?step=1", Digits="1")) == ["Say", "Say", "Connect", "Redirect"]
+    assert not asks(await line.told("/twilio/menu?step=1", Digits="1"))
+    assert verbs(await line.told("/twilio/menu?step=2", Digits="1")) == ["Connect", "Redirect"]
 
 
 def test_keys_pressed_by_habit_are_no_answer() -> None:

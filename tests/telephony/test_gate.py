@@ -102,7 +102,8 @@ async def test_rehearsal_stream_address(line: Service) -> None:
         "client": "127.0.0.1",
     }
     await line.told("/twilio/voice", **options)
-    script = await line.told("/twilio/menu?step=1", Digits="1", **options)
+    await line.told("/twilio/menu?step=1", Digits="1", **options)
+    script = await line.told("/twilio/menu?step=2", Digits="1", **options)
     stream = script.find("Connect/Stream")
     assert stream is not None
     assert stream.attrib["url"] == "ws://127.0.0.1:8080/twilio/media/ACrehearsal"

@@ -42,6 +42,7 @@ async def test_stream(line: Service) -> None:
         "level": "A1",
         "native": "en",
         "slower": False,
+        "voice": 0,
     }
     assert row.state == "live"
     socket.say(media(b"\x7f" * 160), STOP)

@@ -9,27 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.ivr.menu import (
-    FREE_TALK,
-    MAX_PROMPTS,
-    PROMPT_LIMIT_S,
-    Ask,
-    Begin,
-    Choice,
-    Goodbye,
-    MenuContext,
-    MenuState,
-    Step,
-    advance,
-    enter,
-    estimate_s,
-    replay,
-)
-from tests.telephony.plain_language import PLAIN, menu
+from telephony.ivr.menu import FREE_TALK, Choice, MenuContext, MenuState, advance, enter, replay
+from telephony.ivr.steps import MAX_PROMPTS, PROMPT_LIMIT_S, Ask, Begin, Goodbye, Identify, Step
+from tests.telephony.plain_language import PLAIN, menu, said
+from tutor.learning.briefing import LIMIT_S as BRIEFING_LIMIT_S
+from tutor.learning.said import Said, estimate_s
 from tutor.script.catalogue import load
 from tutor.script.language import Language
 
 KEYS = [*"0123456789*#ABCD", None]
+PINS = ["unknown", "locked", "?"]
 answers = st.lists(st.sampled_from(["", *"0123456789*#AD", "12", "##1", "09*"]), max_size=40)
 
 
@@ -38,28 +27,22 @@ OTHERS = ["option"] * 3
 TAIL = ["free_talk", "more", "settings"]
 
 
-def said(step: Step) -> list[str]:
-    """The names of the sentences in a step."""
-    return [text.split()[0].removeprefix("menu.") for text in step.says]
-
-
 def after(context: MenuContext, *keys: str) -> tuple[MenuState, Step]:
     """Where a caller is after these answers."""
     return replay(context, keys)
 
 
-def begins(scenario: str, *, slower: bool = False, returning: bool = False) -> Begin:
-    """The start of a scene, with the briefing that only a new caller needs."""
-    return Begin(scenario, slower, ("menu.connecting",) if returning else ("menu.help", "menu.connecting"))
+def begins(scenario: str, *, slower: bool = False) -> Begin:
+    """The start of a scene that needs no briefing."""
+    return Begin(scenario, slower, ("menu.connecting",))
 
 
 def test_a_new_caller_hears_who_answers_first() -> None:
     """A first call opens with the notice that names the school, and with what key 1 does."""
     _, step = enter(menu(scenes=3, free_talk=False))
     assert said(step) == ["notice", "recommended", "option", "option", "settings"]
-    assert "School" in step.says[0]
-    assert "S1" in step.says[1]
-    assert step.says[2:4] == ("menu.option 2 S2", "menu.option 3 S3")
+    assert asked(step)[:2] == ("menu.notice School", "menu.recommended preview of 1 S1")
+    assert asked(step)[2:4] == ("menu.option 2 S2", "menu.option 3 S3")
 
 
 def test_a_returning_caller_is_welcomed_back() -> None:
@@ -119,7 +102,7 @@ def test_last_page(key: str | None, outcome: Begin | list[str]) -> None:
     """Further pages number their scenes from 2 again, key 1 stays the recommended one, and star goes back."""
     context = menu()
     state, step = after(context, "9", "9")
-    assert step.says[:2] == ("menu.option 2 S8", "menu.option 3 S9")
+    assert asked(step)[:2] == ("menu.option 2 S8", "menu.option 3 S9")
     _, step = advance(context, state, key)
     assert step == outcome if isinstance(outcome, Begin) else said(step) == outcome
 
@@ -127,23 +110,35 @@ def test_last_page(key: str | None, outcome: Begin | list[str]) -> None:
 @pytest.mark.parametrize(
     ("key", "outcome", "place", "slower"),
     [
-        ("1", ["privacy"], "settings", False),
+        ("1", ["pin.ask"], "pin", False),
         ("2", ["slower_set", *LISTED, "more"], "main", True),
         ("3", ["normal_set", *LISTED, "more"], "main", False),
+        ("4", ["voice.set"], "settings", False),
+        ("5", ["privacy"], "settings", False),
         ("*", [*LISTED, *TAIL], "main", False),
         ("#", ["settings_menu"], "settings", False),
         ("0", ["settings_menu"], "settings", False),
-        ("4", ["wrong_key", "settings_menu"], "settings", False),
+        ("6", ["wrong_key", "settings_menu"], "settings", False),
         ("8", ["wrong_key", "settings_menu"], "settings", False),
         ("D", ["wrong_key", "settings_menu"], "settings", False),
         (None, ["no_input", *LISTED, "more"], "main", False),
     ],
 )
 def test_settings(key: str | None, outcome: list[str], place: str, slower: bool) -> None:
-    """Settings read the privacy statement, change the voice, and lead back by star or by silence."""
+    """Settings take a PIN, change the voice, read the privacy statement, and lead back by star or by silence."""
     context = menu()
     state, step = advance(context, after(context, "0")[0], key)
     assert (said(step), state.place, state.slower) == (outcome, place, slower)
+
+
+def test_voices_go_round() -> None:
+    """Key 4 goes through the voices for a role, says which one it is, and comes back to the role's own."""
+    context = replace(menu(), voice=2)
+    heard = [after(context, "0", *["4"] * times) for times in (1, 2, 3, 4)]
+    assert [state.voice for state, _ in heard] == [3, 0, 1, 2]
+    assert [step.says for _, step in heard if isinstance(step, Ask)] == [
+        (f"voice.set 4 {number}",) for number in (4, 1, 2, 3)
+    ]
 
 
 def test_slower_voice_comes_with_the_scene() -> None:
@@ -153,10 +148,33 @@ def test_slower_voice_comes_with_the_scene() -> None:
     assert after(menu(slower=True), "0", "3", "1")[1] == begins("s1")
 
 
-def test_only_new_callers_are_briefed() -> None:
-    """The keys of the conversation are taught before the first scene, and then no more."""
-    assert said(after(menu(), "1")[1]) == ["help", "connecting"]
-    assert said(after(menu(returning=True), "1")[1]) == ["connecting"]
+def told(scenario: str) -> tuple[Said, ...]:
+    """A briefing for every scene but the second."""
+    return () if scenario == "s2" else (Said(f"about {scenario}", "xx", "Polly.Plain", "xx-XX"),)
+
+
+@pytest.mark.parametrize("key", ["1", "2", "0", "#", "*", ""])
+def test_a_new_scene_is_told_of_first(key: str) -> None:
+    """Before a scene that is new to the caller its briefing is heard; any key, and its end, begin the scene at once."""
+    context = replace(menu(slower=True), brief=told)
+    state, step = after(context, "3")
+    assert step == Ask(told("s3"), timeout_s=1)
+    assert advance(context, state, key or None)[1] == Begin("s3", True, ())
+
+
+def test_a_known_scene_is_not_told_of() -> None:
+    """A scene that was played before begins without a briefing."""
+    assert after(replace(menu(), brief=told), "2")[1] == begins("s2")
+
+
+def test_keys_pressed_by_habit_do_not_cut_a_briefing() -> None:
+    """Keys that came together with the choice were pressed before the briefing began: it is heard all the same."""
+    assert isinstance(after(replace(menu(), brief=told), "333")[1], Ask)
+
+
+def test_free_talk_is_told_of() -> None:
+    """Free talk has a briefing like any scene."""
+    assert after(replace(menu(), brief=told), "8", "1")[1] == Begin(FREE_TALK, False, ())
 
 
 def test_silence_of_a_new_caller() -> None:
@@ -170,8 +188,8 @@ def test_silence_of_a_new_caller() -> None:
 def test_silence_of_a_returning_caller() -> None:
     """Someone who knows the line and presses nothing is put through at the second silence."""
     assert said(after(menu(returning=True), "")[1]) == ["no_input", *LISTED, "more"]
-    assert after(menu(returning=True), "", "")[1] == begins("s1", returning=True)
-    assert after(menu(scenes=0, returning=True), "", "")[1] == begins(FREE_TALK, returning=True)
+    assert after(menu(returning=True), "", "")[1] == begins("s1")
+    assert after(menu(scenes=0, returning=True), "", "")[1] == begins(FREE_TALK)
 
 
 def test_a_key_shows_that_someone_is_there() -> None:
@@ -189,7 +207,7 @@ def test_keys_pressed_early() -> None:
 def test_one_key_reaches_the_scene_from_anywhere_on_the_menu() -> None:
     """On any page, after any reprompt, key 1 starts the recommended scene."""
     for path in ([], ["9"], ["9", "9"], [""], ["7"], ["#"], ["0", "*"], ["0", "2"], ["0", ""]):
-        assert after(menu(returning=True), *path, "1")[1] == begins("s1", slower="2" in path, returning=True)
+        assert after(menu(returning=True), *path, "1")[1] == begins("s1", slower="2" in path)
 
 
 def test_every_place_and_key() -> None:
@@ -198,10 +216,10 @@ def test_every_place_and_key() -> None:
         seen, new = set(), {enter(context)[0]}
         while new:
             seen |= new
-            reached = {advance(context, state, key) for state, key in product(new, KEYS)}
-            assert all(step.says and all(step.says) for _, step in reached)
+            reached = {advance(context, state, key) for state, key in product(new, [*KEYS, *PINS])}
+            assert all(isinstance(step, Identify) or (step.says and all(step.says)) for _, step in reached)
             new = {replace(state, prompts=1) for state, step in reached if isinstance(step, Ask)} - seen
-        assert {state.place for state in seen} == {"main", "settings"}
+        assert {state.place for state in seen} == {"main", "settings", "pin"}
 
 
 @given(answers, st.integers(0, 17), st.booleans(), st.booleans(), st.booleans())
@@ -209,6 +227,7 @@ def test_any_answers_end(keys: list[str], scenes: int, returning: bool, free_tal
     """Whatever is pressed, the menu asks, begins or says goodbye, and within a bounded number of prompts it ends."""
     context = replace(menu(scenes, returning=returning, free_talk=free_talk or not scenes), ask_consent=asks)
     state, step = replay(context, keys)
+    assert isinstance(step, Ask | Begin | Goodbye)
     assert step.says
     assert state.prompts <= MAX_PROMPTS
     for _ in range(MAX_PROMPTS):
@@ -225,19 +244,33 @@ def test_replay_is_one_step_after_another(keys: list[str], cut: int) -> None:
     """Replaying a part of the answers and going on from there comes to the same place as replaying all."""
     context = menu()
     first, second = keys[:cut], keys[cut:]
-    state, step = replay(context, first)
-    for answer in second:
+    assert replay(context, keys) == after_more(context, replay(context, first), second)
+
+
+def after_more(context: MenuContext, at: tuple[MenuState, Step], answers: list[str]) -> tuple[MenuState, Step]:
+    """Where a caller is after some more answers; keys pressed before a PIN was asked for are dropped."""
+    state, step = at
+    for answer in answers:
+        if isinstance(step, Ask) and step.takes == "pin":
+            state, step = advance(context, state, answer or None)
+            continue
         for key in answer or (None,):
-            if isinstance(step, Ask):
+            if isinstance(step, Ask) and (step.takes == "key"):
                 state, step = advance(context, state, key)
-    assert (state, step) == replay(context, keys)
+    return state, step
 
 
 LANGUAGES = load().natives
 
 
+def asked(step: Step) -> tuple[str | Said, ...]:
+    """What a prompt says."""
+    assert isinstance(step, Ask)
+    return step.says
+
+
 def heard(context: MenuContext) -> set[tuple[MenuState, Step]]:
-    """Everything that can be heard in a menu, by whatever way."""
+    """Everything that can be heard in a menu, by whatever way; voices and wrong PINs come back to where they were."""
     seen: set[tuple[MenuState, Step]] = set()
     new = {enter(context)}
     while new:
@@ -259,23 +292,35 @@ def full(native: Language, *, first: int = 0, returning: bool = False) -> MenuCo
 def test_prompts_are_short_in_every_language(native: Language, returning: bool) -> None:
     """In every language and with every scene recommended, no prompt that can be heard is longer than 20 seconds."""
     for first in range(len(full(native).choices)):
-        longest = max((step.says for _, step in heard(full(native, first=first, returning=returning))), key=estimate_s)
+        steps = (step for _, step in heard(full(native, first=first, returning=returning)))
+        longest = max((step.says for step in steps if not isinstance(step, Identify)), key=estimate_s)
         assert estimate_s(longest) <= PROMPT_LIMIT_S, longest
+
+
+@pytest.mark.parametrize("native", LANGUAGES, ids=lambda language: language.tag)
+def test_the_role_is_reached_in_time(native: Language) -> None:
+    """In every language a new caller who hears what key 1 does, and the briefing, talks within 45 s; one who knows the
+    key, after the greeting, within 12 s."""
+    say, others = native.say, [scene for scene in native.scenes.values() if scene.title]
+    school = "Colegio García Lorca"
+    longest = max((say("menu.recommended", title=one.title, preview=one.preview) for one in others), key=len)
+    assert estimate_s([say("menu.notice", school=school), longest]) + BRIEFING_LIMIT_S + 1 <= 45
+    assert estimate_s([say("menu.welcome_back", school=school), say("menu.connecting")]) <= 12
 
 
 @pytest.mark.parametrize("native", LANGUAGES, ids=lambda language: language.tag)
 def test_everything_is_spoken_somewhere(native: Language) -> None:
     """In every language free talk, further scenes, settings and privacy are spoken, not only possible."""
-    spoken = {text for _, step in heard(full(native)) for text in step.says}
-    assert {native.say(f"menu.{key}") for key in ("free_talk", "more", "settings", "privacy", "help")} <= spoken
+    spoken = {text for _, step in heard(full(native)) if not isinstance(step, Identify) for text in step.says}
+    assert {native.say(f"menu.{key}") for key in ("free_talk", "more", "settings", "privacy")} <= spoken
 
 
 @pytest.mark.parametrize("native", LANGUAGES, ids=lambda language: language.tag)
 def test_reprompts_are_shorter_than_the_opening(native: Language) -> None:
     """After silence or a wrong key less is said than at first."""
-    opening = estimate_s(after(full(native))[1].says)
-    assert estimate_s(after(full(native), "")[1].says) < opening
-    assert estimate_s(after(full(native), "7")[1].says) < opening
+    opening, silent, wrong = (asked(after(full(native), *keys)[1]) for keys in ((), ("",), ("7",)))
+    assert estimate_s(silent) < estimate_s(opening)
+    assert estimate_s(wrong) < estimate_s(opening)
 
 
 @pytest.mark.parametrize("native", LANGUAGES, ids=lambda language: language.tag)
@@ -289,7 +334,7 @@ def test_every_scene_can_be_heard_and_begun(native: Language) -> None:
         for key in "1234" if state.page == 0 else "234":
             _, chosen = advance(context, state, key)
             if isinstance(chosen, Begin):
-                assert native.say("menu.option", key=key, title=titles[chosen.scenario]) in step.says
+                assert native.say("menu.option", key=key, title=titles[chosen.scenario]) in asked(step)
                 begun.append(chosen.scenario)
         page = state.page
         state, step = advance(context, state, "9")
@@ -304,10 +349,10 @@ def test_an_opening_without_room_leads_to_the_list() -> None:
     context = MenuContext(PLAIN, "A school", returning=False, choices=choices)
     _, step = enter(context)
     assert said(step) == ["notice", "recommended", "more", "settings"]
-    assert estimate_s(step.says) <= PROMPT_LIMIT_S
+    assert estimate_s(asked(step)) <= PROMPT_LIMIT_S
     assert after(context, "3")[1] == begins("s3")
-    assert after(context, "9")[1].says[:4] == tuple(f"menu.option {n} S{n}" for n in range(1, 5))
-    assert after(context, "9", "9")[1].says[:3] == tuple(f"menu.option {n - 3} S{n}" for n in range(5, 8))
+    assert asked(after(context, "9")[1])[:4] == tuple(f"menu.option {n} S{n}" for n in range(1, 5))
+    assert asked(after(context, "9", "9")[1])[:3] == tuple(f"menu.option {n - 3} S{n}" for n in range(5, 8))
 
 
 def test_an_empty_menu_is_no_menu() -> None:

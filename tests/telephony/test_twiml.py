@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.ivr import twiml
-from telephony.ivr.menu import Ask
+from telephony.ivr.steps import Ask
 from tests.telephony.plain_language import PLAIN
 
 

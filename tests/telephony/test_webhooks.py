@@ -81,7 +81,7 @@ async def test_national_caller_id(line: Service) -> None:
 
 
 async def test_shared_telephone(line: Service) -> None:
-    """A number that several learners share opens nobody's record."""
+    """A number that several learners share opens nobody's record before it is said who calls."""
     number_hash = line.keyring.hash_number(CALLER)
     async with line.database.school(line.school_id) as session:
         for _ in range(2):
@@ -206,22 +206,64 @@ async def test_slots_are_not_oversold(database: Database, keyring: Keyring) -> N
 async def test_choosing(line: Service) -> None:
     """Key 1 opens a stream to our own address with a one-use token, and always goes on at /twilio/after."""
     await line.told("/twilio/voice")
-    script = await line.told("/twilio/menu?step=1", Digits="1")
-    assert verbs(script) == ["Say", "Say", "Connect", "Redirect"]
-    (stream,) = script[2]
+    await line.told("/twilio/menu?step=1", Digits="1")
+    script = await line.told("/twilio/menu?step=2", Digits="1")
+    assert verbs(script) == ["Connect", "Redirect"]
+    (stream,) = script[0]
     assert stream.attrib == {"url": "wss://voice.example.org/twilio/media"}
     assert [parameter.attrib["name"] for parameter in stream] == ["token"]
-    assert script[3].text == "/twilio/after?stream=1"
+    assert script[1].text == "/twilio/after?stream=1"
     row = await line.row()
     assert (row.state, row.scenario, row.level) == ("connecting", "cafe_order", "A1")
     assert stream[0].attrib["value"] not in str(row.menu), "what is stored does not open a stream"
+
+
+async def test_a_new_scene_is_told_of_once(line: Service) -> None:
+    """Who plays a scene for the first time hears of it, interruptible, in two languages; the next time it begins."""
+    await line.told("/twilio/voice")
+    script = await line.told("/twilio/menu?step=1", Digits="1")
+    assert verbs(script) == ["Gather", "Redirect"]
+    assert script[0].attrib["timeout"] == "1"
+    assert {say.attrib["language"] for say in script.iter("Say")} == {EN.say_locale, ES.say_locale}
+    assert EN.scenes["cafe_order"].who in spoken(script)
+    script = await line.told("/twilio/menu?step=2")
+    parameter = script.find("Connect/Stream/Parameter")
+    assert parameter is not None
+    _, serving = line.stream(parameter.attrib["value"])
+    await line.is_answering()
+    serving.cancel()
+    await line.told("/twilio/voice", CallSid="CAsecond")
+    script = await line.told("/twilio/menu?step=1", CallSid="CAsecond", Digits="1")
+    script = await line.told("/twilio/menu?step=2", CallSid="CAsecond", Digits="2")
+    assert verbs(script)[-2:] == ["Connect", "Redirect"]
+    assert EN.scenes["cafe_order"].who not in spoken(script)
+
+
+async def test_another_voice_is_remembered(line: Service) -> None:
+    """The voice that was chosen goes with this call's scene and is kept for the next one's."""
+    await line.told("/twilio/voice")
+    await line.told("/twilio/menu?step=1", Digits="0")
+    assert EN.say("voice.set", number="2", count="4") in spoken(await line.told("/twilio/menu?step=2", Digits="4"))
+    (learner,) = await learners_of(line)
+    assert learner.settings == {"voice": 1}
+    await line.told("/twilio/menu?step=3", Digits="*")
+    await line.told("/twilio/menu?step=4", Digits="1")
+    script = await line.told("/twilio/menu?step=5", Digits="1")
+    parameter = script.find("Connect/Stream/Parameter")
+    assert parameter is not None
+    _, serving = line.stream(parameter.attrib["value"])
+    await line.is_answering()
+    assert line.answered[0].payload["voice"] == 1
+    serving.cancel()
+    await line.told("/twilio/voice", CallSid="CAsecond")
+    assert (await line.row("CAsecond")).menu["voice"] == 1
 
 
 async def test_repeated_answers(line: Service) -> None:
     """A repeated request gets the same document and changes nothing, at every step, even with other keys."""
     opening = await line.post("/twilio/voice")
     answers = {}
-    for step, digits in enumerate(["0", "2", "7", "", "3"], 1):
+    for step, digits in enumerate(["0", "2", "7", "", "3", "1"], 1):
         answers[step] = await line.post(f"/twilio/menu?step={step}", Digits=digits)
     before = await line.row()
     for step, answer in answers.items():
@@ -237,7 +279,8 @@ async def test_repeated_answers(line: Service) -> None:
 async def test_simultaneous_answers(line: Service) -> None:
     """The same answer, sent several times at once, begins one scene with one token."""
     await line.told("/twilio/voice")
-    scripts = await asyncio.gather(*(line.post("/twilio/menu?step=1", Digits="2") for _ in range(5)))
+    await line.told("/twilio/menu?step=1", Digits="2")
+    scripts = await asyncio.gather(*(line.post("/twilio/menu?step=2", Digits="2") for _ in range(5)))
     assert len({script.content for script in scripts}) == 1
     async with line.database.school(line.school_id) as session:
         assert await session.scalar(select(func.count()).select_from(Token)) == 1

@@ -14,6 +14,7 @@ def native_phrases(language: Language) -> Iterator[tuple[str, str]]:
     for scene_id, strings in language.scenes.items() if language.is_native else ():
         yield f"{scene_id}.title", strings.title
         yield f"{scene_id}.preview", strings.preview
+        yield f"{scene_id}.who", strings.who
         for goal, text in strings.can_do.items():
             yield f"{scene_id}.can_do.{goal}", text
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tutor.script.catalogue import PACKAGED, CatalogueError, load
+from tutor.script.class_prompt import ClassPrompt
 from tutor.script.language import NATIVE_STRINGS, TARGET_PHRASES
 from tutor.script.level import LEVELS, PRESETS
-from tutor.script.scenario import VOICES, Scenario
+from tutor.script.scenario import VOICES, Scenario, UnknownVoice, known_voice
 
 CATALOGUE = load()
 
@@ -268,10 +269,10 @@ def test_the_packaged_catalogue_is_read_once() -> None:
         ("scenarios/cafe_order.toml", "role =", "rolle =", r"cafe_order.toml: unknown field rolle; known are .*role"),
         ("scenarios/cafe_order.toml", "minutes = 5", 'minutes = "5"', r"cafe_order.toml: Expected `int`"),
         ("scenarios/cafe_order.toml", "0, 1]", "0, 5]", r"cafe_order.toml: Expected `int` <= 4"),
-        ("scenarios/cafe_order.toml", "success_need = 3", "success_need = 5", r"more than success_of has"),
-        ("scenarios/cafe_order.toml", '"detail", "price"]', '"fly"]', r"success_of may only name greet, "),
+        ("scenarios/cafe_order.toml", "success_need = 3", "success_need = 5", r"it is 5; success_of allows 1 to 4\."),
+        ("scenarios/cafe_order.toml", '"detail", "price"]', '"fly"]', r"success_of: it may only name greet, "),
         ("scenarios/cafe_order.toml", 'id = "cafe_order"', 'id = "cafe"', r"id and file name must agree"),
-        ("scenarios/cafe_order.toml", '["A1"]', '["A7"]', r"cefr takes A1, A2"),
+        ("scenarios/cafe_order.toml", '["A1"]', '["A7"]', r"cefr: it takes A1, A2"),
         ("scenarios/cafe_order.toml", "kid_ok = true", "kid_ok =", r"cafe_order.toml cannot be read"),
         ("levels.toml", "[C2]", "[C3]", r"levels.toml: missing C2\."),
         ("levels.toml", "ringua = 1100, ", "", r"levels.toml \[A1\] silence_ms: missing ringua\."),
@@ -295,7 +296,7 @@ def test_a_wrong_file_is_refused_with_one_sentence(copy: Path, file: str, old: s
 def test_a_language_may_lack_a_scenario_until_somebody_asks_for_it(copy: Path) -> None:
     """A language under construction loads; the missing scene is refused by name."""
     (copy / "languages/es/work.toml").unlink()
-    with pytest.raises(CatalogueError, match="There is no scenario of the language es job_interview; there are"):
+    with pytest.raises(CatalogueError, match=r"job_interview: this scene has no strings for Spanish \(es\)\."):
         load(copy).scene("job_interview", native="es", target="en", level="B1")
 
 
@@ -305,3 +306,33 @@ def test_every_voice_is_one_the_realtime_api_has() -> None:
     assert "nova" not in VOICES
     assert {scenario.voice for scenario in CATALOGUE.scenarios} <= set(VOICES)
     assert PRESETS == ("ringua", "seed")
+
+
+def test_a_voice_of_another_product_is_refused_with_the_list() -> None:
+    """Wherever a voice is set, nova is answered with the ten there are."""
+    assert known_voice("cedar") == "cedar"
+    with pytest.raises(UnknownVoice, match=r"^The realtime API has no voice nova; it has alloy, .*, cedar\.$"):
+        known_voice("nova")
+
+
+@pytest.mark.parametrize(("preset", "silence_ms"), [("ringua", 1100), ("seed", 500)])
+def test_a_catalogue_with_a_preset_makes_scenes_with_its_silences(preset: str, silence_ms: int) -> None:
+    """The preset is chosen once for the service; every scene waits accordingly; the catalogue stays as it was."""
+    scene = CATALOGUE.with_preset(preset).scene("cafe_order", native="en", target="es", level="A1")
+    assert scene.level.silence_ms == silence_ms
+    assert CATALOGUE.level("A1").silence_ms == 1100
+    with pytest.raises(CatalogueError, match=r"There is no preset fast; there are ringua, seed\."):
+        CATALOGUE.with_preset("fast")
+
+
+def test_a_scene_has_items_due_that_follow_the_seed() -> None:
+    """With a class's words a scene has at most eight of them due, others with another seed; without, none."""
+    week = ClassPrompt(vocabulary=tuple(f"palabra {n}" for n in range(20)), must_use=("por favor",))
+    one, other = (
+        CATALOGUE.scene("cafe_order", native="en", target="es", level="A1", class_prompt=week, seed=seed)
+        for seed in (0, 1)
+    )
+    assert one.due[0] == other.due[0] == "por favor"
+    assert len(one.due) == len(other.due) == 8
+    assert not set(one.due[1:]) & set(other.due[1:])
+    assert CATALOGUE.scene("cafe_order", native="en", target="es", level="A1").due == ()

@@ -215,10 +215,12 @@ def test_a_spoken_list_ends_with_an_and(language: Language) -> None:
 
 @each_native_scene
 def test_a_preview_is_one_breath(language: Language, scenario: Scenario) -> None:
-    """A preview has at most sixteen words and a title at most five; a can-do is a phrase, not a sentence."""
+    """A preview has at most sixteen words, who answers at most twenty-one, a title five; a can-do is no sentence."""
     strings = language.scenes[scenario.id]
     assert 5 <= words(language, strings.preview) <= 16
     assert strings.preview.endswith((".", "。"))
+    assert 5 <= words(language, strings.who) <= 21
+    assert strings.who.endswith((".", "。"))
     assert words(language, strings.title) <= 5
     for can_do in strings.can_do.values():
         assert words(language, can_do) <= 11

@@ -42,7 +42,7 @@ class Timeline:
         self._watch = watch
         self._open: dict[str, Turn] = {}
 
-    def add(self, at_ms: int, kind: str, **data: Any) -> None:
+    def add(self, at_ms: int, kind: str, /, **data: Any) -> None:
         """Records that something happened."""
         entry = Entry(at_ms, kind, data)
         self.entries.append(entry)

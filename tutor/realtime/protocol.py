@@ -215,6 +215,10 @@ class RealtimeProtocol:
         build = {"role": events.role_text, "learner": events.learner_text, "note": events.system_note}[speaker]
         self._send(build(text))
 
+    def forget(self, item: str) -> None:
+        """Takes an item out of the conversation: it was not meant for the role."""
+        self._send(events.delete(item))
+
     def respond(self, note: str | None = None) -> None:
         """Asks for the role's next turn, after a system item when given; waits until no response runs."""
         self._wish = lambda: self._ask(note)

@@ -1,4 +1,4 @@
-"""The text model over HTTPS: one question, one JSON object of a strict schema (openai-realtime.md §7).
+"""The text model over HTTPS: one question, one JSON object of a strict schema (openai-realtime.md §7); and moderation.
 
 It reads what is on the wire, tries again as the official client does, and never waits without a limit. Knows no
 debrief and no call.
@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -29,6 +29,14 @@ TRY_LIMIT_S = 30.0
 
 MORE_TOKENS = 3
 """An answer that did not fit is asked for again, once, with this many times the room."""
+
+MODERATION_MODEL = "omni-moderation-latest"
+"""Free of charge, for text in any language."""
+
+MODERATION_LIMIT_S = 10.0
+"""Later than this a turn's moderation is of no use to the conversation."""
+
+T = TypeVar("T")
 
 PASSING = frozenset({"server_error", "rate_limit_exceeded"})
 """Codes inside a 200 that another try may not meet."""
@@ -139,13 +147,22 @@ class _Reply(msgspec.Struct):
     usage: _Usage | None = None
 
 
+class _Judged(msgspec.Struct):
+    categories: dict[str, bool]
+
+
+class _Moderation(msgspec.Struct):
+    results: list[_Judged]
+
+
 @dataclass(slots=True)
 class _Question:
-    """What is asked, until when an answer is of use, and what its tries used so far."""
+    """What is asked and where, until when an answer is of use, and what its tries used so far."""
 
     body: dict[str, Any]
     until: float
     usage: TextUsage
+    url: str
 
 
 class _Passing(Exception):
@@ -176,7 +193,7 @@ class TextModel:
         """``base_url`` as the OpenAI client takes it, e.g. ``https://api.openai.com/v1``."""
         self.model = model
         self._client = client
-        self._url = f"{base_url.rstrip('/')}/responses"
+        self._url = base_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {api_key}"}
         self._sleep = sleep
         self._clock = clock
@@ -215,34 +232,55 @@ class TextModel:
         }
         if self.model.startswith(_REASONING):
             body["reasoning"] = {"effort": "low"}
-        question = _Question(body, self._clock() + timeout_s, TextUsage())
+        question = _Question(body, self._clock() + timeout_s, TextUsage(), f"{self._url}/responses")
         try:
-            reply = await self._ask(question)
+            reply = await self._ask(question, self._reply)
             if reply.status == "incomplete" and _code(reply.incomplete_details) == "max_output_tokens":
                 body["max_output_tokens"] *= MORE_TOKENS
-                reply = await self._ask(question)
+                reply = await self._ask(question, self._reply)
             return Written(_read(reply), self.model, question.usage)
         except TextFailed as failure:
             failure.usage = question.usage
             raise
 
-    async def _ask(self, question: _Question) -> _Reply:
-        """The first reply that is worth reading."""
+    async def moderate(self, text: str, *, timeout_s: float = MODERATION_LIMIT_S) -> Mapping[str, bool]:
+        """The moderation endpoint's categories for a text, each flagged or not; costs nothing.
+
+        Args:
+            timeout_s: for all of it, tries and waits between them included.
+
+        Raises:
+            TextUnavailable: no answer in time, or none that can be read; one sentence without the text.
+        """
+        body = {"model": MODERATION_MODEL, "input": text}
+        question = _Question(body, self._clock() + timeout_s, TextUsage(), f"{self._url}/moderations")
+        results = _decode(await self._ask(question, self._post), _Moderation).results
+        return {name: any(one.categories.get(name, False) for one in results) for name in _names(results)}
+
+    async def _ask(self, question: _Question, attempt: Callable[[_Question], Awaitable[T]]) -> T:
+        """The first answer that is worth reading."""
         tries = 0
         while True:
             try:
-                return await self._try(question)
+                return await attempt(question)
             except _Passing as trouble:
                 await self._wait(trouble, tries, question)
                 tries += 1
 
-    async def _try(self, question: _Question) -> _Reply:
+    async def _reply(self, question: _Question) -> _Reply:
+        reply = _decode(await self._post(question), _Reply)
+        question.usage += _usage(reply)
+        if reply.status == "failed" and _code(reply.error) in PASSING:
+            raise _Passing(_code(reply.error), "inside a response")
+        return reply
+
+    async def _post(self, question: _Question) -> httpx.Response:
         limit_s = max(min(TRY_LIMIT_S, question.until - self._clock()), 0.001)
         try:
             # httpx limits each step by itself; a server that sends a byte now and then must not hold us longer.
             async with asyncio.timeout(limit_s):
                 response = await self._client.post(
-                    self._url, json=question.body, headers=self._headers, timeout=limit_s
+                    question.url, json=question.body, headers=self._headers, timeout=limit_s
                 )
         except (httpx.RequestError, TimeoutError) as error:
             raise _Passing("unreachable", type(error).__name__) from error
@@ -251,11 +289,7 @@ class TextModel:
             if retry.is_passing(response):
                 raise _Passing(fault.code, fault.request, response.headers)
             raise TextUnavailable(_refusal(fault), code=fault.code, again=False)
-        reply = _decode(response)
-        question.usage += _usage(reply)
-        if reply.status == "failed" and _code(reply.error) in PASSING:
-            raise _Passing(_code(reply.error), "inside a response")
-        return reply
+        return response
 
     async def _wait(self, trouble: _Passing, tries: int, question: _Question) -> None:
         """Waits before the next try; gives up when there is none left or it would come too late."""
@@ -280,12 +314,16 @@ def _refusal(fault: retry.Fault) -> str:
     return f"The text model's server refused the request ({details})."
 
 
-def _decode(response: httpx.Response) -> _Reply:
+def _decode(response: httpx.Response, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(response.content, type=_Reply)
+        return msgspec.json.decode(response.content, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         said = "The text model's server answered with something else than a response: check OPENAI_BASE_URL."
         raise TextUnavailable(said, code="unreadable", again=False) from error
+
+
+def _names(results: list[_Judged]) -> list[str]:
+    return list(dict.fromkeys(name for one in results for name in one.categories))
 
 
 def _usage(reply: _Reply) -> TextUsage:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -17,7 +17,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from tutor.script.class_prompt import ClassPrompt
+from tutor.script.due import due_items
 from tutor.script.language import (
+    ASK_KINDS,
     NATIVE_FIELDS,
     NATIVE_SCENE_FIELDS,
     NATIVE_STRINGS,
@@ -28,10 +30,14 @@ from tutor.script.language import (
     SceneStrings,
 )
 from tutor.script.level import LEVELS, PRESETS, Level
-from tutor.script.scenario import VOICES, Goal, Scenario
+from tutor.script.own_scene import OwnScene
+from tutor.script.scenario import Goal, Scenario
 from tutor.script.scene import Scene
 
 PACKAGED = Path(__file__).parents[1] / "catalogue"
+
+OWN_PREFIX = "own_"
+"""What a school puts before the id of a packaged scene to have a version of its own beside it."""
 
 T = TypeVar("T")
 Table = dict[str, Any]
@@ -53,6 +59,8 @@ class Catalogue:
     """Regional variants, each laid over its language, by tag."""
     levels: Mapping[str, Mapping[str, Level]]
     """Level cards by preset, then by level name."""
+    preset: str = PRESETS[0]
+    """The silences of every level card that is not asked for by another preset."""
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -84,9 +92,49 @@ class Catalogue:
         found = known.get(asked) or known.get(asked.partition("-")[0])
         return found or _named("language", tag, {name: self.language(name) for name in self.tags})
 
-    def level(self, name: str, preset: str = "ringua") -> Level:
-        """The level card ``name`` with the silences of ``preset``; raises ``CatalogueError`` for unknown names."""
-        return _named("level", name, _named("preset", preset, self.levels))
+    def level(self, name: str, preset: str | None = None) -> Level:
+        """The level card ``name`` with the silences of ``preset`` (None: the catalogue's own).
+
+        Raises:
+            CatalogueError: there is no level, or no preset, of this name.
+        """
+        return _named("level", name, _named("preset", preset or self.preset, self.levels))
+
+    def with_preset(self, preset: str) -> Catalogue:
+        """This catalogue with the silences of ``preset``; raises ``CatalogueError`` for an unknown one."""
+        _named("preset", preset, self.levels)
+        return replace(self, preset=preset)
+
+    def offers(self, native: Language, target: Language) -> frozenset[str]:
+        """The ids of the scenarios that have the native part in one language and the target part in the other."""
+        ids = (scenario.id for scenario in self.scenarios)
+        return frozenset(scenario for scenario in ids if native.tells(scenario) and target.plays(scenario))
+
+    def with_scenarios(self, extra: Iterable[OwnScene]) -> Catalogue:
+        """This catalogue and a school's own scenes, in the menu's order; it is itself not changed.
+
+        A scene is offered in the languages it has strings for. A region without strings of its own speaks its
+        language's.
+
+        Raises:
+            CatalogueError: two scenes have one id: a school's scene needs another than the packaged ones have.
+        """
+        scenarios = {scenario.id: scenario for scenario in self.scenarios}
+        scenes: dict[str, dict[str, SceneStrings]] = {tag: {} for tag in self.tags}
+        for own in extra:
+            taken = own.scenario.id in scenarios
+            _require(not taken, own.scenario.id, f"this id is taken; call it {OWN_PREFIX}{own.scenario.id}, say")
+            scenarios[own.scenario.id] = own.scenario
+            for language in (*self.languages, *self.regions):
+                strings = own.strings.get(language.tag) or own.strings.get(language.base)
+                if strings is not None:
+                    scenes[language.tag][own.scenario.id] = strings
+        return replace(
+            self,
+            scenarios=tuple(sorted(scenarios.values(), key=_menu_order)),
+            languages=tuple(replace(one, scenes={**one.scenes, **scenes[one.tag]}) for one in self.languages),
+            regions=tuple(replace(one, scenes={**one.scenes, **scenes[one.tag]}) for one in self.regions),
+        )
 
     def pair(self, native: str, target: str) -> tuple[Language, Language]:
         """The languages of a learner who speaks ``native`` and learns ``target``.
@@ -118,29 +166,34 @@ class Catalogue:
         class_prompt: ClassPrompt | None = None,
         seed: int = 0,
         learner_card: str = "",
+        focus: str = "",
     ) -> Scene:
         """One call's script; the same arguments always give the same scene.
 
         Args:
-            seed: chooses the twist, one after the other.
+            seed: chooses the twist, one after the other, and the words of the class that are due; from 0.
             learner_card: what may be remembered about the learner, in words.
+            focus: what the learner's error patterns ask of the role; left out where the class has a structure of its
+                own, because there is one focus a call.
 
         Raises:
             CatalogueError: an unknown name, languages that are no ``pair``, or one that has no strings for this
                 scenario.
         """
         scenario = self.scenario(scenario_id)
-        languages = self.pair(native, target)
-        for language in languages:
-            _named(f"scenario of the language {language.tag}", scenario_id, language.scenes)
+        own, learned = self.pair(native, target)
+        for language, able in ((own, own.tells(scenario_id)), (learned, learned.plays(scenario_id))):
+            _require(able, scenario_id, f"this scene has no strings for {language.english_name} ({language.tag})")
         return Scene(
             scenario=scenario,
             level=self.level(level),
-            native=languages[0],
-            target=languages[1],
+            native=own,
+            target=learned,
             class_prompt=class_prompt,
+            due=due_items(class_prompt, seed) if class_prompt is not None else (),
             twist=scenario.twists[seed % len(scenario.twists)] if scenario.twists else "",
             learner_card=learner_card,
+            focus="" if class_prompt is not None and class_prompt.grammar else focus,
         )
 
 
@@ -160,7 +213,7 @@ def _packaged() -> Catalogue:
 
 def _read(path: Path) -> Catalogue:
     scenarios = [_scenario(file) for file in sorted((path / "scenarios").glob("*.toml"))]
-    scenarios.sort(key=lambda s: (LEVELS.index(s.cefr[0]), s.key, s.id))
+    scenarios.sort(key=_menu_order)
     by_id = {scenario.id: scenario for scenario in scenarios}
     files = sorted((path / "languages").glob("*.toml"))
     bases = {file.stem: _language_table(file) for file in files if "-" not in file.stem}
@@ -193,16 +246,15 @@ def _scenario(file: Path) -> Scenario:
     raw, where = _toml(file), f"scenarios/{file.name}"
     goals = [_build(Goal, goal, f"{where} goals") for goal in raw.pop("goals", ())]
     scenario = _build(Scenario, raw | {"goals": goals}, where)
-    ids = [goal.id for goal in goals]
     _require(scenario.id == file.stem, where, f"its id is {scenario.id}; id and file name must agree")
-    _require(len(set(ids)) == len(ids), where, "two goals have the same id")
-    _require(set(scenario.success_of) <= set(ids), where, f"success_of may only name {', '.join(ids)}")
-    _require(1 <= scenario.success_need <= len(scenario.success_of), where, "success_need is more than success_of has")
-    _require(bool(scenario.cefr) and set(scenario.cefr) <= set(LEVELS), where, f"cefr takes {', '.join(LEVELS)}")
-    _require(
-        scenario.voice in VOICES, where, f"the realtime API has no voice {scenario.voice}; it has {', '.join(VOICES)}"
-    )
+    for name, problem in scenario.contradictions():
+        raise CatalogueError(f"{where}, {name}: {problem}.")
     return scenario
+
+
+def _menu_order(scenario: Scenario) -> tuple[int, int, str]:
+    """By the easiest level, then by key."""
+    return LEVELS.index(scenario.cefr[0]), scenario.key, scenario.id
 
 
 def _language_table(file: Path) -> Table:
@@ -219,6 +271,7 @@ def _language(tag: str, table: Table, scenarios: Mapping[str, Scenario]) -> Lang
     _require(native or target, where, "it needs [says] to be a native language, [target] to be a target, or both")
     _part(f"{where}, native part", table, NATIVE_FIELDS, native)
     _part(f"{where}, target part", table, TARGET_FIELDS, target)
+    _same_names(f"{where} asks", table.get("asks", ASK_KINDS), ASK_KINDS)
     says = _dotted(table.get("says", {}))
     if native:
         _same_names(f"{where} says", says, NATIVE_STRINGS)

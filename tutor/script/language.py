@@ -19,7 +19,6 @@ NATIVE_STRINGS: Mapping[str, frozenset[str]] = {
         "menu.free_talk": (),
         "menu.more": (),
         "menu.settings": (),
-        "menu.help": (),
         "menu.wrong_key": (),
         "menu.no_input": (),
         "menu.goodbye": (),
@@ -44,8 +43,6 @@ NATIVE_STRINGS: Mapping[str, frozenset[str]] = {
         "call.hint_start": ("phrase",),
         "call.hint_whole": ("phrase",),
         "call.hint_none": (),
-        "call.nothing_to_repeat": (),
-        "call.nothing_to_translate": (),
         "call.safe_exit": (),
         "call.still_there": (),
         "call.silence_goodbye": (),
@@ -69,13 +66,103 @@ NATIVE_STRINGS: Mapping[str, frozenset[str]] = {
         "consent.ask": (),
         "consent.yes": (),
         "consent.no": (),
+        "safety.care": ("helpline",),
+        "safety.care_no_helpline": (),
+        "safety.told": (),
+        "safety.stop": (),
+        "safety.kid_notice": (),
+        "safety.exit_reported": (),
+        "briefing.goals": ("can_dos",),
+        "briefing.phrases": (),
+        "briefing.keys": (),
+        "wrapup.praise_all": (),
+        "wrapup.praise_alone": (),
+        "wrapup.praise_hint": (),
+        "wrapup.praise_again": (),
+        "wrapup.praise_talk": (),
+        "wrapup.praise_call": (),
+        "wrapup.did": ("can_dos",),
+        "wrapup.keep": (),
+        "wrapup.next": ("title",),
+        "wrapup.step": ("can_do",),
+        "wrapup.key": ("key",),
+        "wrapup.bye": (),
+        "people.ask": (),
+        "people.person": ("name", "key"),
+        "people.first": ("key",),
+        "people.second": ("key",),
+        "people.third": ("key",),
+        "people.fourth": ("key",),
+        "people.fifth": ("key",),
+        "people.another": ("key",),
+        "pin.ask": (),
+        "pin.unknown": (),
+        "pin.closed": (),
+        "pin.welcome": (),
+        "voice.set": ("number", "count"),
+        "teacher.intro": (),
+        "teacher.nobody": (),
+        "teacher.week": ("callers", "minutes", "scenes"),
+        "teacher.titles": ("titles",),
+        "teacher.goals": ("can_dos",),
+        "teacher.keys": (),
+        "teacher.speak": (),
+        "teacher.heard": ("text",),
+        "teacher.confirm": (),
+        "teacher.kept": (),
+        "teacher.unheard": (),
+        "family.done": ("can_dos",),
+        "family.nothing": (),
+        "family.phrase": (),
+        "family.help": (),
+        "family.keys": (),
+        "keys.word_ask": ("native", "target"),
+        "keys.word_none": (),
+        "keys.pause": (),
+        "keys.pause_over": (),
+        "keys.restart": (),
+        "keys.noisy": (),
+        "keys.reminder": (),
+        "keys.skipped": ("can_do",),
     }.items()
 }
 """Every sentence the line itself says, with the parameters it takes. Each native language has all of them."""
 
-TARGET_PHRASES = ("encourage", "more_time", "one_moment", "goodbye")
+CALL_PHRASES = ("encourage", "more_time", "one_moment", "goodbye")
 """What the role says by itself while the learner thinks, waits or leaves; fit for any register."""
 
+WRAPUP_PHRASES = (
+    "praise_all",
+    "praise_alone",
+    "praise_hint",
+    "praise_again",
+    "praise_talk",
+    "praise_call",
+    "keep_this",
+    "until_next",
+)
+"""What the line says in the language being learned once a scene has ended."""
+
+TARGET_PHRASES = (*CALL_PHRASES, *WRAPUP_PHRASES)
+
+
+ASK_KINDS = (
+    "hint",
+    "slower",
+    "repeat",
+    "translate",
+    "word",
+    "goals",
+    "faster",
+    "pause",
+    "uncomfortable",
+    "end",
+    "restart",
+    "meaning",
+    "unclear",
+    "polite",
+)
+"""What learners may ask for in words: of the keys, from 1 to 9, 0 and star; of the line's meaning; politeness."""
 
 NATIVE_FIELDS = ("but_words", "list_last", "language_names", "says")
 TARGET_FIELDS = ("accent", "address", "target")
@@ -94,6 +181,8 @@ class SceneStrings:
     """Native: the place, as a menu names it."""
     preview: str = ""
     """Native: one sentence of at most 16 words: the place and what to get done."""
+    who: str = ""
+    """Native: where the caller is and who answers, for those who play the scene for the first time; may be empty."""
     can_do: Mapping[str, str] = field(default_factory=dict)
     """Native: what each goal is, as a verb phrase that fits into ``call.goals_done``."""
     greeting: str = ""
@@ -147,6 +236,12 @@ class Language:
     target: Mapping[str, str] = field(default_factory=dict)
     """Target: every one of ``TARGET_PHRASES``; empty when the language can only be a learner's own."""
 
+    articles: tuple[str, ...] = ()
+    """Target: what stands before a noun in a word list and need not be said with it; empty where there is none."""
+
+    asks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What learners say instead of pressing a key: patterns for each of ``ASK_KINDS``, read by ``tutor.talk.asks``."""
+
     scenes: Mapping[str, SceneStrings] = field(default_factory=dict)
 
     @property
@@ -173,6 +268,16 @@ class Language:
                 native part.
         """
         return self.says[key].format(**parameters)
+
+    def tells(self, scenario_id: str) -> bool:
+        """Whether a scene can be offered to people who speak the language: its title and can-dos are there."""
+        strings = self.scenes.get(scenario_id)
+        return strings is not None and bool(strings.title)
+
+    def plays(self, scenario_id: str) -> bool:
+        """Whether a scene can be played in the language: its greeting and hints are there."""
+        strings = self.scenes.get(scenario_id)
+        return strings is not None and bool(strings.greeting)
 
     def name_of(self, tag: str) -> str:
         """What this language calls the language ``tag``; a region falls back to its language, then to the tag."""

@@ -11,8 +11,22 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from tutor.script.level import LEVELS
+
 VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
 """Every voice the realtime API offers. ``nova`` belongs to another product and is refused."""
+
+
+class UnknownVoice(ValueError):
+    """No realtime voice has this name; the message is one sentence that lists those there are."""
+
+
+def known_voice(name: str) -> str:
+    """``name``, when the realtime API has a voice of this name; raises ``UnknownVoice`` otherwise."""
+    if name not in VOICES:
+        raise UnknownVoice(f"The realtime API has no voice {name}; it has {', '.join(VOICES)}.")
+    return name
+
 
 VEC_DIMENSIONS = ("lexis", "grammar", "discourse", "unpredictability", "social", "phone")
 """What the six numbers of ``Scenario.vec`` measure, in order."""
@@ -45,7 +59,7 @@ class Scenario:
 
     id: str
     cefr: tuple[str, ...]
-    """Levels whose menu offers the scene, easiest first. "A1+" in a table is A1 and A2 here."""
+    """Levels the scene was written for, easiest first. "A1+" in a table is A1 and A2 here."""
     vec: Vec
     """Difficulty, 0-4 each: see ``VEC_DIMENSIONS``."""
     key: int
@@ -87,3 +101,23 @@ class Scenario:
             if goal.id == goal_id:
                 return goal
         raise KeyError(f"scenario {self.id} has no goal {goal_id}; it has {', '.join(g.id for g in self.goals)}")
+
+    def contradictions(self) -> list[tuple[str, str]]:
+        """What does not fit together, as (field, what is wrong and what is possible); empty when all is well."""
+        ids = [goal.id for goal in self.goals]
+        found = []
+        if not ids:
+            found.append(("goals", "there is none; a scene needs at least one thing to get done"))
+        if len(set(ids)) != len(ids):
+            found.append(("goals", "two goals have the same id"))
+        if not set(self.success_of) <= set(ids):
+            found.append(("success_of", f"it may only name {', '.join(ids)}"))
+        if not 1 <= self.success_need <= len(self.success_of):
+            found.append(("success_need", f"it is {self.success_need}; success_of allows 1 to {len(self.success_of)}"))
+        if not self.cefr or not set(self.cefr) <= set(LEVELS):
+            found.append(("cefr", f"it takes {', '.join(LEVELS)}"))
+        try:
+            known_voice(self.voice)
+        except UnknownVoice as error:
+            found.append(("voice", str(error).rstrip(".")))
+        return found

@@ -22,8 +22,12 @@ class Scene:
     native: Language
     target: Language
     class_prompt: ClassPrompt | None = None
+    due: tuple[str, ...] = ()
+    """Items of the class's material that this call should make needed, the most important first; at most eight."""
     twist: str = ""
     """One of the scenario's twists, or empty."""
+    focus: str = ""
+    """What this learner's error patterns ask of the role in this call: one sentence; empty: nothing."""
     learner_card: str = ""
     """What may be remembered about the learner; quoted as data and cut at 120 words."""
 

@@ -1,8 +1,8 @@
 """The conversation of one call, sans-I/O: events in, commands out, on the call's own clock.
 
-It decides when help comes by itself, what counts as a goal reached, what happens when the model is lost, and how the
-call ends; the keys are in `keypad.py`. It knows no telephone, no socket and no database; `telephony.call` carries out
-what it says. All times are milliseconds since the call's media first began.
+It decides when help comes by itself, what counts as a goal reached, and how the call ends; the keys are in `keypad.py`,
+a late or lost model in `continuity.py`, the learner's measure in `coach.py`. It knows no telephone, no socket and no
+database; `telephony.call` carries out what it says. All times are milliseconds since the call's media first began.
 
 Phases: OPENING (the role's first line; voice detection is off, so the learner's "hello?" cannot cut it), TALKING,
 CLOSING (a goodbye is being heard; nothing may cut it any more), ENDED (exactly one `End` was given).
@@ -10,19 +10,18 @@ CLOSING (a goodbye is being heard; nothing may cut it any more), ENDED (exactly 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum, auto
-
 from tutor.learning.timeline import Timeline
 from tutor.realtime import protocol
 from tutor.script.scene import Scene
-from tutor.talk import notes
+from tutor.talk import asks, notes
+from tutor.talk.coach import Coach
+from tutor.talk.continuity import Continuity
 from tutor.talk.exchange import (
     Began,
     Command,
     Cut,
     CutRole,
-    End,
+    Detect,
     Event,
     Heard,
     HungUp,
@@ -30,52 +29,30 @@ from tutor.talk.exchange import (
     Listen,
     ModelBack,
     ModelLost,
+    Moderated,
+    Noisy,
     Playing,
-    Renew,
     Respond,
     SayCut,
     SayHeard,
     Seed,
     Tick,
 )
-from tutor.talk.goals import Goals
+from tutor.talk.goals import Goals, words
+from tutor.talk.interlude import Interlude
 from tutor.talk.keypad import Keypad
-from tutor.talk.scaffold import StuckLadder, StuckStep
+from tutor.talk.overlap import FALSE_ONES_BORNE, Overlaps
+from tutor.talk.pace import PaceDial
+from tutor.talk.rules import Rules
+from tutor.talk.scaffold import StuckLadder
 from tutor.talk.snapshot import SEEDED_TURNS, Snapshot
-from tutor.talk.state import TalkState
+from tutor.talk.state import Phase, TalkState
 from tutor.talk.toolbox import Toolbox
 
 MINUTE_MS = 60_000
-CLOSING_MS = 20_000
-"""The longest a goodbye may take before the line is closed over it."""
 
-SLOW_MS = 1_500
-"""Without a sound of the role this long after the learner's turn, it asks for a moment instead of being silent."""
-
-OVERDUE_MS = 5_000
-"""Without a word of the role this long after the learner's turn, it is asked once more; then the session is renewed."""
-
-LOSSES_BORNE = 3
-"""How often a call bears the loss of its model; after that it ends with an apology."""
-
-
-class Phase(Enum):
-    """Where the call is."""
-
-    OPENING = auto()
-    TALKING = auto()
-    CLOSING = auto()
-    ENDED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the operator sets for one call."""
-
-    limit_ms: int
-    """When the call ends by itself."""
-    speed: float | None = None
-    """The voice's speed at the start; None: the level's."""
+NOISY_THRESHOLD = 0.65
+"""The voice detection's threshold on a loud line: 0.6 to 0.7 (tutoring.md row 37); the usual one is 0.5."""
 
 
 class Conversation:
@@ -87,40 +64,49 @@ class Conversation:
     def __init__(self, scene: Scene, rules: Rules, timeline: Timeline, resumed: Snapshot | None = None) -> None:
         self.scene = scene
         self.timeline = timeline
-        self.phase = Phase.OPENING
-        self.end_reason: str | None = None
-        self._state = TalkState(
+        dial, needs = PaceDial(scene.level), rules.needs
+        speed = resumed.speed if resumed is not None else rules.speed
+        self._state = state = TalkState(
             scene,
             timeline,
             Goals(scene.scenario.goals),
-            StuckLadder(scene.level.stuck_s),
-            rules.speed if rules.speed is not None else scene.level.speed,
+            StuckLadder(dial.stuck_s(scene.level, needs.stuck_offset_s), needs.rungs(scene.level)),
+            dial,
+            scene.level.speed if speed is None else speed,
             scene.greeting,
         )
-        self._keypad = Keypad(self._state, self._close)
-        self._toolbox = Toolbox(self._state, self._close)
+        self._coach = Coach(state, rules)
+        self._continuity = Continuity(state, self.history)
+        self._interlude = Interlude(state)
+        self._keypad = Keypad(state, self._interlude, self._coach)
+        self._toolbox = Toolbox(state)
+        self._overlaps = Overlaps()
+        self._repeat_owed = False
+        """A noise cut the role: when nobody speaks after it, the role says its line again."""
+        self._finish_asked = False
+        """The role's turn was too long, and it was asked to end it."""
+        self._quiet_ms: int | None = None
+        """Since when nobody has been speaking."""
         self._limit_ms = rules.limit_ms
         self._warned = False
-        self._learner_speaks = False
-        self._lost = False
-        self._losses = 0
-        self._holding_owed = False
-        self._thread_lost = False
-        """The model went away in the middle of something: it has to take up the thread when it is back."""
-        self._closing_until_ms: int | None = None
-        self._turn_ended_ms: int | None = None
-        """When the learner's last turn was found to have ended, until the role answers it."""
-        self._slow_ms: int | None = None
-        self._overdue_ms: int | None = None
-        self._overdue_asked = False
+        self._noisy = False
         self._resumed = resumed is not None
         if resumed is not None:
             resumed.restore(timeline)
-            self._state.speed = resumed.speed
             self.goals.earned.update(resumed.goals)
             self._warned = resumed.elapsed_ms >= rules.limit_ms - MINUTE_MS
 
     # --- the outside
+
+    @property
+    def phase(self) -> Phase:
+        """Where the call is."""
+        return self._state.phase
+
+    @property
+    def end_reason(self) -> str | None:
+        """Why the call ended, or is ending."""
+        return self._state.end_reason
 
     @property
     def goals(self) -> Goals:
@@ -134,14 +120,18 @@ class Conversation:
 
     @property
     def interruptible(self) -> bool:
-        """Whether the learner's voice cuts what is playing: always, except over the greeting and a goodbye."""
-        return self.phase is Phase.TALKING
+        """Whether the learner's voice cuts what is playing.
+
+        Always, except over the greeting and a goodbye, and after three noises that were taken for a voice.
+        """
+        return self.phase is Phase.TALKING and not self._overlaps.tired
 
     @property
     def quiet(self) -> bool:
         """Whether nobody speaks and nobody is about to: the moment in which a session may be renewed unnoticed."""
-        idle = not self._state.sounding and not self._learner_speaks and self._turn_ended_ms is None
-        return idle and self.phase is Phase.TALKING and not self._lost
+        state = self._state
+        idle = not state.sounding and not state.learner_speaks and state.turn_ended_ms is None
+        return idle and self.phase is Phase.TALKING and not state.lost and not self._interlude.lasts
 
     @property
     def succeeded(self) -> bool:
@@ -154,12 +144,14 @@ class Conversation:
         """When `Tick` is wanted."""
         if self.phase is Phase.ENDED:
             return None
-        dues = [self._closing_until_ms, self.goals.next_due_ms]
+        state = self._state
+        dues = [state.closing_until_ms, self.goals.next_due_ms]
         if self.phase is Phase.TALKING:
             warn_ms = None if self._warned else self._limit_ms - MINUTE_MS
-            dues += [warn_ms, self._limit_ms]
-            if not self._lost:
-                dues += [self._state.stuck.next_due_ms, self._slow_ms, self._overdue_ms]
+            dues += [warn_ms, self._limit_ms, self._interlude.next_due_ms, self._overlaps.next_due_ms]
+            dues.append(self._continuity.next_due_ms)
+            if not state.lost:
+                dues.append(state.stuck.next_due_ms)
         return min((due for due in dues if due is not None), default=None)
 
     def snapshot(self, now_ms: int) -> Snapshot:
@@ -197,15 +189,21 @@ class Conversation:
                 return self._on_said(ref, now_ms, cut=True)
             case Tick():
                 return self._on_tick(now_ms)
+            case Noisy():
+                return self._on_noise(now_ms)
             case HungUp(by, detail):
-                return self._ended("caller_hung_up" if by == "caller" else "line_lost", now_ms, detail=detail)
+                reason = "caller_hung_up" if by == "caller" else "line_lost"
+                return self._state.ended(reason, now_ms, detail=detail)
             case ModelLost(again, unfinished):
                 for item, text in unfinished:
                     self.timeline.know(item, text)
-                self._thread_lost = bool(unfinished) or not self._state.sounding
-                return self._on_model_lost(again, now_ms)
+                self._interlude.forget()
+                thread_lost = bool(unfinished) or not self._state.sounding
+                return self._continuity.lose(again, now_ms, thread_lost=thread_lost)
             case ModelBack():
                 return self._on_model_back(now_ms)
+            case Moderated(item, categories):
+                return self._coach.moderated(item, categories, now_ms) if self.phase is Phase.TALKING else []
             case _:
                 return self._on_model_event(event, now_ms)
 
@@ -229,50 +227,70 @@ class Conversation:
         return [Seed("role", scene.greeting), *self._state.say("greeting", scene.greeting, target.tag, now_ms)]
 
     def _open_the_floor(self, now_ms: int) -> list[Command]:
-        self.phase = Phase.TALKING
-        if self._lost:
+        self._state.phase = Phase.TALKING
+        if self._state.lost:
             return []
         if self._resumed:
             return [Listen(True), Respond(notes.RESUME)]
-        self._state.stuck.quiet(now_ms)
-        return [Listen(True)]
+        if not self._interlude.lasts:
+            self._wait_for_learner(now_ms)
+        return [self._interlude.listening]
+
+    def _on_model_back(self, now_ms: int) -> list[Command]:
+        if self.phase is Phase.OPENING:
+            self._resumed = False
+        return self._continuity.back(now_ms)
 
     # --- what was heard
 
     def _on_playing(self, item: str, now_ms: int) -> list[Command]:
-        self._state.sounding.add(item)
-        self._state.stuck.hold()
-        self._role_answers()
+        state = self._state
+        state.sounding.add(item)
+        state.role_items.add(item)
+        state.stuck.hold()
+        self._continuity.answered()
+        self._repeat_owed = False
+        self._quiet_ms = None
         self.timeline.begin(now_ms, "role", item)
-        answered_ms = None if self._turn_ended_ms is None else now_ms - self._turn_ended_ms
-        self._turn_ended_ms = None
+        answered_ms = None if state.turn_ended_ms is None else now_ms - state.turn_ended_ms
+        state.turn_ended_ms = None
         self.timeline.add(now_ms, "role_began", item=item, answered_ms=answered_ms)
         return []
 
     def _on_heard(self, item: str, text: str, now_ms: int) -> list[Command]:
-        self._state.sounding.discard(item)
+        state = self._state
+        state.sounding.discard(item)
+        state.role_items.discard(item)
         turn = self.timeline.end(now_ms, item, text=text or None)
         known = (turn.text if turn is not None else None) or ""
-        self._state.last_line = known or self._state.last_line
+        state.last_line = known or state.last_line
         self.timeline.add(now_ms, "role_said", item=item, text=known)
         return self._after_sound(now_ms)
 
     def _on_cut(self, item: str, heard_ms: int, text: str, now_ms: int) -> list[Command]:
-        self._state.sounding.discard(item)
+        state = self._state
+        state.sounding.discard(item)
+        state.role_items.discard(item)
         self.timeline.end(now_ms, item, text=text, cut=True)
         if heard_ms > 0:
-            self._state.last_line = text or self._state.last_line
+            state.last_line = text or state.last_line
             self.timeline.add(now_ms, "role_cut", item=item, heard_ms=heard_ms, text=text)
         return self._after_sound(now_ms)
 
     def _on_said(self, ref: str, now_ms: int, *, cut: bool) -> list[Command]:
-        self._state.sounding.discard(ref)
+        state = self._state
+        state.sounding.discard(ref)
         self.timeline.end(now_ms, ref, cut=cut)
         if ref.startswith("end-"):
             self._keypad.question_ended(now_ms)
         if self.phase is Phase.OPENING and ref.startswith(("greeting", "one_moment")):
             # A greeting that nobody could read, because the model was lost, is said when it is back.
-            return self._hold_the_line(now_ms) if cut and self._lost else self._open_the_floor(now_ms)
+            return self._continuity.hold_the_line(now_ms) if cut and state.lost else self._open_the_floor(now_ms)
+        then = state.after.pop(ref, [])
+        self._interlude.said(ref, now_ms)
+        if then and self.phase is Phase.TALKING and not state.lost:
+            follows = [command for command in then if not (isinstance(command, Respond) and state.learner_speaks)]
+            return [*follows, *self._after_sound(now_ms)]
         return self._after_sound(now_ms)
 
     def _after_sound(self, now_ms: int) -> list[Command]:
@@ -280,42 +298,42 @@ class Conversation:
         if state.sounding:
             return []
         if self.phase is Phase.CLOSING:
-            return self._ended(self.end_reason or "role", now_ms)
-        if self._lost:
-            return self._hold_the_line(now_ms)
-        if self.phase is not Phase.TALKING or self._learner_speaks:
+            return state.ended(state.end_reason or "role", now_ms)
+        if state.lost:
+            return self._continuity.hold_the_line(now_ms)
+        if self.phase is not Phase.TALKING or state.learner_speaks or self._interlude.lasts:
             return []
-        if self._overdue_ms is None:
-            state.stuck.quiet(now_ms)  # else it is the role who is waited for
+        if state.chimes and not self._continuity.waits:
+            state.chimes = 0
+            return state.chime("goal")
+        if not self._continuity.waits:
+            self._wait_for_learner(now_ms)  # else it is the role who is waited for
         # The role's turn was heard and the learner has not begun: the one moment in which steering may go in.
         steer: list[Command] = [Seed("note", text) for text in state.steering]
         state.steering.clear()
         return steer
+
+    def _wait_for_learner(self, now_ms: int) -> None:
+        self._state.stuck.quiet(now_ms)
+        if self._quiet_ms is None:
+            self._quiet_ms = now_ms
 
     # --- the model
 
     def _on_model_event(self, event: protocol.ModelEvent, now_ms: int) -> list[Command]:
         match event:
             case protocol.LearnerStarted(item, audio_ms):
-                self._learner_speaks = True
-                self._state.stuck.reset()
-                self._keypad.learner_spoke()
-                self._role_answers()
-                self._turn_ended_ms = None
-                self.timeline.add(now_ms, "learner_started", item=item, audio_ms=audio_ms)
-                self.timeline.begin(now_ms, "learner", item)
+                return self._on_learner_started(item, audio_ms, now_ms)
             case protocol.LearnerStopped(item, audio_ms):
-                self._learner_speaks = False
-                self.timeline.add(now_ms, "learner_stopped", item=item, audio_ms=audio_ms)
-                self.timeline.end(now_ms, item)
-                self._turn_ended_ms = now_ms
-                self._slow_ms = now_ms + SLOW_MS
-                self._overdue_ms = now_ms + OVERDUE_MS
+                return self._on_learner_stopped(item, audio_ms, now_ms)
             case protocol.LearnerSaid(item, text):
                 return self._on_transcript(item, text, now_ms)
             case protocol.RoleSaid(item, text):
                 self._state.last_line = text
                 self.timeline.know(item, text)
+                return self._coach.role_said(item, text, now_ms) if self.phase is Phase.TALKING else []
+            case protocol.AsideSaid(purpose="word", text=text):
+                self._interlude.word_given(text, now_ms)
             case protocol.ToolCalled():
                 return self._toolbox.call(event, now_ms)
             case protocol.Responded(purpose=None) as responded:
@@ -324,65 +342,97 @@ class Conversation:
                 return []
         return []
 
-    def _role_answers(self) -> None:
-        """Somebody speaks: the role is not waited for any more."""
-        self._slow_ms = self._overdue_ms = None
-        self._overdue_asked = False
+    def _on_learner_started(self, item: str, audio_ms: int, now_ms: int) -> list[Command]:
+        state = self._state
+        if self.phase is not Phase.TALKING:
+            return []
+        over_role = bool(state.role_items)
+        latency_ms = now_ms - self._quiet_ms if self._quiet_ms is not None and not over_role else None
+        self._coach.began(item, latency_ms)
+        if over_role:
+            self._overlaps.began(item)
+        self._quiet_ms = None
+        self._finish_asked = False
+        state.learner_speaks = True
+        state.stuck.reset()
+        self._keypad.learner_spoke()
+        self._interlude.learner_started(item)
+        self._continuity.answered()
+        state.turn_ended_ms = None
+        self.timeline.add(now_ms, "learner_started", item=item, audio_ms=audio_ms)
+        self.timeline.begin(now_ms, "learner", item)
+        return []
+
+    def _on_learner_stopped(self, item: str, audio_ms: int, now_ms: int) -> list[Command]:
+        state = self._state
+        state.learner_speaks = False
+        self.timeline.add(now_ms, "learner_stopped", item=item, audio_ms=audio_ms)
+        self.timeline.end(now_ms, item)
+        self._overlaps.stopped(item, now_ms)
+        if self._interlude.lasts:
+            self._interlude.learner_stopped(now_ms)
+        elif self.phase is Phase.TALKING and not (self._overlaps.tired and self._overlaps.opened(item)):
+            state.turn_ended_ms = now_ms
+            self._continuity.await_role(now_ms)
+        return []
 
     def _on_transcript(self, item: str, text: str | None, now_ms: int) -> list[Command]:
         said = (text or "").strip()
         self.timeline.know(item, said)
+        talking = self.phase is Phase.TALKING
+        found = self._coach.listen(item, said, now_ms) if said and talking else []
+        if found:
+            return found
+        if talking and self._interlude.wants(item):
+            return self._interlude.give_word(item, said, now_ms)
         self.timeline.add(now_ms, "learner_said", item=item, text=said or None)
-        return self._toolbox.decide(now_ms)
+        commands = self._toolbox.decide(now_ms)
+        match self._overlaps.said(item, len(words(said)) if text is not None else None):
+            case "barge_in":
+                self.timeline.add(now_ms, "barge_in", item=item)
+                self._state.dial.interrupted_with_words()
+                self._repeat_owed = False
+            case "overlap":
+                commands += self._on_false_overlap(item, now_ms)
+        if not said or not talking:
+            return commands
+        commands += self._coach.learner_said(item, said, now_ms)
+        tags = self.scene.target.tag, self.scene.native.tag
+        asked = asks.read(said, *tags)
+        if asked is None:
+            return commands
+        served = self._keypad.spoken(asked, now_ms, asks.rest(said, *tags))
+        self._role_stands_back(served, now_ms)
+        return [*commands, *served]
+
+    def _on_false_overlap(self, item: str, now_ms: int) -> list[Command]:
+        """A noise, or a "mm": it does not count, and the role goes on."""
+        self.timeline.add(now_ms, "overlap", item=item)
+        self._repeat_owed = True
+        return [Detect(interrupt=False)] if self._overlaps.false_ones == FALSE_ONES_BORNE else []
 
     def _on_responded(self, responded: protocol.Responded, now_ms: int) -> list[Command]:
+        state = self._state
         if responded.status == "failed":
             self.timeline.add(now_ms, "role_failed", reason=responded.reason)
-            self._overdue_ms = now_ms + OVERDUE_MS // 4
+            self._continuity.failed(now_ms)
             return []
-        if not responded.spoke and not responded.cut and not self._state.sounding:
+        if responded.status == "incomplete" and responded.spoke and not responded.cut:
+            self.timeline.add(now_ms, "role_incomplete", reason=responded.reason)
+            if not self._finish_asked and self.phase is Phase.TALKING and not state.learner_speaks:
+                self._finish_asked = True
+                return [Respond(notes.FINISH)]
+        if not responded.spoke and not responded.cut and not state.sounding:
             # A silent turn (noise, a tool): nobody will speak until the learner does.
-            self._role_answers()
-            self._turn_ended_ms = None
+            self._continuity.answered()
+            state.turn_ended_ms = None
+            if self._repeat_owed and self.phase is Phase.TALKING and not state.learner_speaks:
+                self._repeat_owed = False
+                return [Respond(notes.GO_ON)]
             return self._after_sound(now_ms)
         return []
 
-    # --- a lost model
-
-    def _on_model_lost(self, again: bool, now_ms: int) -> list[Command]:
-        self._losses += 1
-        self._learner_speaks = False
-        self._role_answers()
-        self._state.stuck.hold()
-        self.timeline.add(now_ms, "model_lost", again=again)
-        if self.phase is Phase.CLOSING:
-            return [] if self._state.sounding else self._ended(self.end_reason or "model_lost", now_ms)
-        if not again or self._losses > LOSSES_BORNE:
-            return self._close("model_lost", now_ms, helper="call.lost", only_clip=True)
-        self._lost = self._holding_owed = True
-        return [Renew(), *self._hold_the_line(now_ms)]
-
-    def _hold_the_line(self, now_ms: int) -> list[Command]:
-        """The holding phrase, as soon as the line is silent: while there is sound, nobody misses anything."""
-        if self._state.sounding or not self._holding_owed:
-            return []
-        self._holding_owed = False
-        native = self.scene.native
-        return self._state.say("holding", native.say("call.holding"), native.tag, now_ms, only_clip=True)
-
-    def _on_model_back(self, now_ms: int) -> list[Command]:
-        self._lost = False
-        self.timeline.add(now_ms, "model_back")
-        if self.phase is Phase.TALKING:
-            goes_on: list[Command] = [*self.history(), Listen(True)]
-            return [*goes_on, Respond(notes.BACK)] if self._thread_lost else goes_on
-        if self.phase is Phase.OPENING and not self._state.sounding:
-            self._resumed = False
-            greeting, target = self.scene.greeting, self.scene.target.tag
-            return [*self.history(), *self._state.say("greeting", greeting, target, now_ms)]
-        return list(self.history())
-
-    # --- keys and time
+    # --- keys, noise and time
 
     def _on_key(self, digit: str, now_ms: int) -> list[Command]:
         if self._keypad.bounced(digit, now_ms):
@@ -391,86 +441,55 @@ class Conversation:
         if self.phase is Phase.CLOSING:
             return []
         self._state.stuck.reset()
-        before = set(self._state.sounding)
         done = self._keypad.press(digit, now_ms)
         if done is None:
-            if not before and self.phase is Phase.TALKING:
+            if not self._state.sounding and self.phase is Phase.TALKING and not self._interlude.lasts:
                 self._state.stuck.quiet(now_ms)
             return []
         # A key is an answer: whoever speaks is cut, the greeting included.
-        return [CutRole(), *done]
+        served = [CutRole(), *done]
+        self._role_stands_back(served, now_ms)
+        return served
+
+    def _role_stands_back(self, served: list[Command], now_ms: int) -> None:
+        """Help was asked for: what the role was about to say is dropped, and awaited only where it is asked anew."""
+        if CutRole() not in served or self.phase is not Phase.TALKING:
+            return
+        self._continuity.answered()
+        self._state.turn_ended_ms = None
+        if any(isinstance(command, Respond) for command in served):
+            self._continuity.await_role(now_ms)
+
+    def _on_noise(self, now_ms: int) -> list[Command]:
+        """The line is loud: told once, and listened through from now on."""
+        if self._noisy or self.phase is not Phase.TALKING or self._interlude.lasts:
+            return []
+        self._noisy = True
+        self.timeline.add(now_ms, "noisy")
+        said = self._state.help("noisy", self.scene.native.say("keys.noisy"), now_ms)
+        return [Detect(threshold=NOISY_THRESHOLD), *said]
 
     def _on_tick(self, now_ms: int) -> list[Command]:
-        if self._closing_until_ms is not None and now_ms >= self._closing_until_ms:
-            return self._ended(self.end_reason or "role", now_ms)
+        state = self._state
+        if state.closing_until_ms is not None and now_ms >= state.closing_until_ms:
+            return state.ended(state.end_reason or "role", now_ms)
         commands = self._toolbox.decide(now_ms)
         if self.phase is not Phase.TALKING:
             return commands
         if now_ms >= self._limit_ms:
-            return [*commands, CutRole(), *self._close("limit", now_ms, goodbye=True, helper="call.time_up")]
+            time_up = self.scene.native.say("call.time_up")
+            return [*commands, CutRole(), *state.close("limit", now_ms, goodbye=True, helper=time_up)]
         if not self._warned and now_ms >= self._limit_ms - MINUTE_MS:
             self._warned = True
             self.timeline.add(now_ms, "minute_left")
-            self._state.steering.append(notes.MINUTE_LEFT)
+            state.steering.append(notes.MINUTE_LEFT)
             commands += self._after_sound(now_ms)
-        if self._lost:
+        commands += self._interlude.due(now_ms)
+        if state.lost:
             return commands
-        if self._slow_ms is not None and now_ms >= self._slow_ms:
-            self._slow_ms = None
-            target = self.scene.target
-            said = target.target["one_moment"]
-            commands += self._state.say("one_moment", said, target.tag, now_ms, only_clip=True)
-        if self._overdue_ms is not None and now_ms >= self._overdue_ms:
-            commands += self._on_overdue(now_ms)
-        step = self._state.stuck.due(now_ms)
-        return [*commands, *self._on_stuck(step, now_ms)] if step else commands
-
-    def _on_overdue(self, now_ms: int) -> list[Command]:
-        self.timeline.add(now_ms, "role_overdue")
-        if self._overdue_asked:
-            self._thread_lost = True
-            return self._on_model_lost(True, now_ms)
-        self._overdue_asked = True
-        self._overdue_ms = now_ms + OVERDUE_MS
-        return [Respond()]
-
-    def _on_stuck(self, step: StuckStep, now_ms: int) -> list[Command]:
-        scene = self.scene
-        self.timeline.add(now_ms, "stuck", step=step)
-        match step:
-            case "encourage" | "more_time":
-                return self._state.say(step, scene.target.target[step], scene.target.tag, now_ms)
-            case "choice":
-                return [Respond(notes.CHOICE)]
-            case "model_phrase":
-                goal = self.goals.next
-                return [Respond(notes.model_phrase(scene, goal.id) if goal else notes.CHOICE)]
-            case "still_there":
-                return self._state.help(step, scene.native.say("call.still_there"), now_ms)
-            case "goodbye":
-                return self._close("silence", now_ms, helper="call.silence_goodbye")
-
-    # --- the end
-
-    def _close(
-        self, reason: str, now_ms: int, goodbye: bool = False, helper: str | None = None, *, only_clip: bool = False
-    ) -> list[Command]:
-        """Begins the end: what still sounds, and what is said now, is heard whole; then the line drops."""
-        self.phase = Phase.CLOSING
-        self.end_reason = reason
-        self._closing_until_ms = now_ms + CLOSING_MS
-        commands: list[Command] = [Listen(False)]
-        if goodbye:
-            target = self.scene.target
-            commands += self._state.say("goodbye", target.target["goodbye"], target.tag, now_ms)
-        if helper is not None:
-            native = self.scene.native
-            commands += self._state.say("helper", native.say(helper), native.tag, now_ms, only_clip=only_clip)
-        return commands
-
-    def _ended(self, reason: str, now_ms: int, *, detail: str = "") -> list[Command]:
-        self.phase = Phase.ENDED
-        self.end_reason = self.end_reason or reason
-        self.timeline.close(now_ms)
-        self.timeline.add(now_ms, "ended", reason=self.end_reason, **({"detail": detail} if detail else {}))
-        return [End(self.end_reason)]
+        wordless = self._overlaps.due(now_ms)
+        if wordless is not None:
+            commands += self._on_false_overlap(wordless, now_ms)
+        commands += self._continuity.due(now_ms)
+        step = state.stuck.due(now_ms)
+        return [*commands, *self._coach.help_out(step, now_ms)] if step else commands

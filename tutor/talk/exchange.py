@@ -90,11 +90,39 @@ class HungUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Noisy:
+    """It is loud around the caller: speech hardly stands out from the noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moderated:
+    """What a second listener found in a turn, some time after it: category -> whether it was found."""
+
+    item: str
+    categories: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time passed: `Conversation.next_due_ms` has come."""
 
 
-Event = Began | Key | Playing | Heard | Cut | SayHeard | SayCut | ModelLost | ModelBack | HungUp | Tick | ModelEvent
+Event = (
+    Began
+    | Key
+    | Playing
+    | Heard
+    | Cut
+    | SayHeard
+    | SayCut
+    | ModelLost
+    | ModelBack
+    | HungUp
+    | Noisy
+    | Moderated
+    | Tick
+    | ModelEvent
+)
 
 # --- commands
 
@@ -133,11 +161,42 @@ class CutRole:
     """Silence the line at once, whoever speaks, and drop what was to come."""
 
 
+Earcon = Literal["goal", "pause"]
+"""Short sounds: a goal was reached; the call still pauses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chime:
+    """Play a short sound."""
+
+    ref: str
+    name: Earcon
+
+
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Turn the model's voice detection on (audio kept meanwhile goes first) or off."""
+    """Turn the model's voice detection on (audio kept meanwhile goes first) or off.
+
+    Without ``answer`` the learner's turns are heard and written down, and the role does not answer them.
+    """
 
     on: bool
+    answer: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Detect:
+    """Listen otherwise from now on: ``threshold`` 0-1 of the voice detection, whether the learner's voice cuts."""
+
+    threshold: float | None = None
+    interrupt: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Take an item out of the model's conversation: it was not meant for the role."""
+
+    item: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,4 +242,19 @@ class End:
     reason: str
 
 
-Command = Say | Replay | Aside | CutRole | Listen | Seed | Respond | SetSpeed | AnswerTool | Renew | End
+Command = (
+    Say
+    | Replay
+    | Aside
+    | Chime
+    | CutRole
+    | Listen
+    | Detect
+    | Forget
+    | Seed
+    | Respond
+    | SetSpeed
+    | AnswerTool
+    | Renew
+    | End
+)

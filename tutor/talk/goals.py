@@ -86,19 +86,34 @@ class Goals:
     def __init__(self, goals: Sequence[Goal]) -> None:
         self.goals = {goal.id: goal for goal in goals}
         self.earned: dict[str, Evidence] = {}
+        self._skipped: list[str] = []
         self._claims: list[_Claim] = []
 
     @property
     def left(self) -> list[Goal]:
-        """The goals not yet earned, in the scene's order, optional ones last."""
+        """The goals not yet earned, in the scene's order, optional ones later and skipped ones last."""
         open_goals = [goal for goal in self.goals.values() if goal.id not in self.earned]
-        return sorted(open_goals, key=lambda goal: (goal.optional, goal.order))
+        skipped = self._skipped
+        return sorted(
+            open_goals,
+            key=lambda goal: (skipped.index(goal.id) + 1 if goal.id in skipped else 0, goal.optional, goal.order),
+        )
 
     @property
     def next(self) -> Goal | None:
         """The goal a hint is about."""
         left = self.left
         return left[0] if left else None
+
+    def skip(self) -> tuple[Goal, Goal] | None:
+        """Puts the next goal last: (that goal, the next one now); None when there is no other."""
+        left = self.left
+        if len(left) < 2:
+            return None
+        if left[0].id in self._skipped:
+            self._skipped.remove(left[0].id)
+        self._skipped.append(left[0].id)
+        return left[0], self.left[0]
 
     @property
     def next_due_ms(self) -> int | None:

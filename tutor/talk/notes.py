@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tutor.script.prompt import in_words
 from tutor.script.scene import Scene
 
 SLOWER = (
@@ -22,6 +23,41 @@ BACK = (
     "There was a short technical pause and you may have missed the learner's last words. Stay in your role: in one "
     "short sentence, repeat your last question or ask them to say it again."
 )
+AFTER_PAUSE = (
+    "The learner took a short break and is back. Stay in your role: go on with your last question, in one sentence."
+)
+GO_ON = (
+    "A noise interrupted you; the learner did not want to speak. Stay in your role: say your last sentence again, "
+    "shorter, and wait."
+)
+FINISH = "You were cut off in the middle. End your sentence in a few words, then wait. Do not comment on it."
+LOOKED_UP = "The learner just asked the helper for a word and may use it now. Give them time."
+RESTART = (
+    "The learner wants to play the scene again from its beginning. Greet them as at the start, with other words. "
+    "What was marked as reached stays reached."
+)
+
+
+def skipped(goal: str, can_do: str) -> str:
+    """The learner leaves a goal aside and wants the next."""
+    return f"The learner leaves {goal!r} aside for now. Stay in your role and give them an opening to: {can_do}."
+
+
+def pace(sentences: int, *, faster: bool) -> str:
+    """The pace dial moved."""
+    cap = "one sentence" if sentences == 1 else f"{in_words(sentences)} sentences"
+    if faster:
+        return f"The learner follows easily: you may speak a little faster and richer, at most {cap} a turn."
+    return f"The learner needs more time: easier words, clear pauses, at most {cap} a turn."
+
+
+def how_to_say(scene: Scene) -> str:
+    """Instructions of the aside behind key 5: a phrase for what the learner wants to say."""
+    return (
+        f"You are the helper of a language practice line. The learner says in {scene.native.english_name} what they "
+        f"want to say. Give the short, natural {scene.target.english_name} phrase for it, at level "
+        f"{scene.level.name}: say it once normally and once slowly. Say nothing else."
+    )
 
 
 def reached(goals: list[str]) -> str:

@@ -25,17 +25,25 @@ _RUNGS: tuple[StuckStep, ...] = ("encourage", "more_time", "choice", "model_phra
 class StuckLadder:
     """What to do while the learner says nothing, counted from the end of *heard* audio.
 
-    ``stuck_s`` are the level's times of the rungs, in seconds of silence; a level may have fewer than four.
+    ``stuck_s`` are the level's times of the rungs, in seconds of silence; a level may have fewer than four. ``rungs``
+    says which of them, from 0, come by themselves.
     """
 
     stuck_s: tuple[float, ...]
+    rungs: range = range(4)
     _since_ms: int | None = None
     _step: int = 0
     _steps: tuple[tuple[int, StuckStep], ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        rungs = [(int(at * 1000), step) for at, step in zip(self.stuck_s, _RUNGS, strict=False)]
-        last = rungs[-1][0] if rungs else 0
+        self.retime(self.stuck_s)
+
+    def retime(self, stuck_s: tuple[float, ...]) -> None:
+        """Waits longer or shorter from now on; as many rungs as before."""
+        self.stuck_s = stuck_s
+        timed = list(zip(self.stuck_s, _RUNGS, strict=False))
+        rungs = [(int(timed[rung][0] * 1000), timed[rung][1]) for rung in self.rungs if rung < len(timed)]
+        last = int(self.stuck_s[-1] * 1000) if self.stuck_s else 0
         ask = last + AFTER_LAST_RUNG_MS
         self._steps = (*rungs, (ask, "still_there"), (ask + STILL_THERE_MS, "goodbye"))
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from tutor.realtime.session import FORMATS, AudioMode
-from tutor.script.prompt import instructions
+from tutor.script.language import CALL_PHRASES
+from tutor.script.prompt import harmless, instructions
+from tutor.script.scenario import known_voice
 from tutor.script.scene import Scene
 from tutor.talk import tools
-
-VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
-"""The realtime voices. ``nova``, often named, is a text-to-speech voice and is refused by the server."""
+from tutor.talk.needs import Needs
 
 DEFAULT_VOICE = "marin"
 
@@ -24,6 +24,11 @@ REASONING_TOKENS = 400
 POST_INSTRUCTIONS_TOKENS = 12_000
 """How much history is kept: some ten minutes of talk, so that an uncached re-read stays cheap (§8.8)."""
 
+MAX_KEYWORDS = 70
+"""Keyword hints for the transcriber: a scene's own and a class's sixty. The provider publishes no limit."""
+MAX_KEYWORD_CHARS = 60
+"""A longer entry is a sentence, no keyword."""
+
 
 _FIXED = ("end_confirm", "hint_none", "safe_exit", "still_there", "silence_goodbye", "time_up", "holding", "lost")
 """The native sentences of a call that take no parameters."""
@@ -34,32 +39,45 @@ def reasons(model: str) -> bool:
     return model.startswith("gpt-realtime-2") and not model.startswith("gpt-realtime-2025")
 
 
-def turn_detection(scene: Scene) -> dict[str, Any]:
-    """Server voice detection at the level's patience. The server answers by itself and stops when interrupted."""
+def turn_detection(scene: Scene, needs: Needs | None = None) -> dict[str, Any]:
+    """Server voice detection at the learner's patience. The server answers by itself and stops when interrupted."""
     return {
         "type": "server_vad",
         "threshold": VAD_THRESHOLD,
         "prefix_padding_ms": PREFIX_PADDING_MS,
-        "silence_duration_ms": scene.level.silence_ms,
+        "silence_duration_ms": (needs or Needs()).silence_ms(scene.level),
         "create_response": True,
         "interrupt_response": True,
     }
 
 
 def transcription(scene: Scene, model: str) -> dict[str, Any]:
-    """Transcription with the languages the learner may use; the newer family takes a list of hints."""
+    """Transcription with the languages the learner may use; the newer family takes a list of hints and keywords."""
     target, native = scene.target.transcription, scene.native.transcription
     if model.startswith("gpt-transcribe"):
-        keywords = list(scene.target_strings.keywords)
+        keywords = expected_words(scene)
         hints: dict[str, Any] = {"model": model, "languages": list(dict.fromkeys((target, native)))}
         return {**hints, "keywords": keywords} if keywords else hints
     return {"model": model, "language": target}
 
 
+def expected_words(scene: Scene) -> list[str]:
+    """What the transcriber is told to listen for: what is due, the scene's keywords, the class's words; each once."""
+    material = scene.class_prompt
+    of_class = (*material.must_use, *material.vocabulary) if material is not None else ()
+    listed = map(harmless, (*scene.due, *scene.target_strings.keywords, *of_class))
+    keywords = {word.casefold(): word for word in listed if 0 < len(word) <= MAX_KEYWORD_CHARS}
+    return list(keywords.values())[:MAX_KEYWORDS]
+
+
 def session_config(
     scene: Scene, *, mode: AudioMode, voice: str, model: str, transcribe_model: str, speed: float | None = None
 ) -> dict[str, Any]:
-    """The whole session for a scene. Voice detection starts off: the greeting comes first."""
+    """The whole session for a scene. Voice detection starts off: the greeting comes first.
+
+    Raises:
+        UnknownVoice: the realtime API has no such voice.
+    """
     config: dict[str, Any] = {
         "instructions": instructions(scene),
         "output_modalities": ["audio"],
@@ -70,7 +88,7 @@ def session_config(
                 "transcription": transcription(scene, transcribe_model),
                 "turn_detection": None,
             },
-            "output": {"format": FORMATS[mode], "voice": voice, "speed": speed or scene.level.speed},
+            "output": {"format": FORMATS[mode], "voice": known_voice(voice), "speed": speed or scene.level.speed},
         },
         "tools": tools.schemas(scene),
         "tool_choice": "auto",
@@ -98,8 +116,8 @@ def fixed_texts(scene: Scene) -> Iterator[tuple[str, str]]:
     """(text, language) of everything in a call whose wording is known before it begins."""
     target, native = scene.target, scene.native
     yield scene.greeting, target.tag
-    for phrase in target.target.values():
-        yield phrase, target.tag
+    for key in CALL_PHRASES:
+        yield target.target[key], target.tag
     for key in (
         "end_confirm",
         "hint_none",

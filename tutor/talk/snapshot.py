@@ -8,10 +8,18 @@ from typing import Any
 import msgspec
 
 from tutor.learning.timeline import Entry, Speaker, Timeline, Turn
+from tutor.safety.personal import redact
 from tutor.talk.goals import Evidence
 
 SEEDED_TURNS = 16
 """Turns told to a new session: enough to know what is going on, little enough to be read again at each answer."""
+
+
+SAID = frozenset({"text", "quote", "context", "asked", "given", "topic"})
+"""Fields of entries that hold somebody's words."""
+
+ENDING = frozenset({"stop", "care"})
+"""What safety does that ends a scene (tutor.safety)."""
 
 
 class KeptTurn(msgspec.Struct, frozen=True, array_like=True):
@@ -48,7 +56,15 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, timeline: Timeline, *, elapsed_ms: int, speed: float, goals: Mapping[str, Evidence]) -> Snapshot:
-        """The conversation as it stands; turns that are still open end here."""
+        """The conversation as it stands; turns that are still open end here.
+
+        It may be stored: telephone numbers and addresses are masked, and what somebody said in distress is left out.
+        """
+        withheld = {entry.data.get("item") for entry in timeline.of("safety") if entry.data["action"] in ENDING}
+
+        def kept(item: str, text: str | None) -> str | None:
+            return None if item in withheld or text is None else redact(text)
+
         return cls(
             elapsed_ms=elapsed_ms,
             speed=speed,
@@ -59,12 +75,24 @@ class Snapshot(msgspec.Struct, frozen=True):
                     turn.item,
                     turn.start_ms,
                     elapsed_ms if turn.end_ms is None else turn.end_ms,
-                    turn.text,
+                    kept(turn.item, turn.text),
                     turn.cut or turn.end_ms is None,
                 )
                 for turn in timeline.turns
             ],
-            events=[(entry.at_ms, entry.kind, dict(entry.data)) for entry in timeline.entries],
+            events=[
+                (
+                    entry.at_ms,
+                    entry.kind,
+                    {
+                        key: kept(entry.data.get("item", ""), value)
+                        if key in SAID and isinstance(value, str)
+                        else value
+                        for key, value in entry.data.items()
+                    },
+                )
+                for entry in timeline.entries
+            ],
         )
 
     def restore(self, timeline: Timeline) -> None:

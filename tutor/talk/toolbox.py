@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tutor.realtime.protocol import ToolCalled
 from tutor.talk import tools
 from tutor.talk.exchange import AnswerTool, Command
 from tutor.talk.goals import Verdict
-from tutor.talk.state import TalkState
+from tutor.talk.state import Phase, TalkState
+
+NOTE_CHARS = 200
+"""The longest field of a note."""
+
+
+NOTED = {"note_topic": "topic", "note_error": "error_note", "note_breakdown": "breakdown"}
+"""Tools that only leave an entry on the timeline: tool -> its kind. Nothing of it is ever told to the learner."""
 
 
 class Toolbox:
-    """The tools of one call. ``close`` begins its end: (reason, now_ms, goodbye, helper sentence) -> commands."""
+    """The tools of one call."""
 
-    def __init__(self, state: TalkState, close: Callable[[str, int, bool, str | None], list[Command]]) -> None:
+    def __init__(self, state: TalkState) -> None:
         self._state = state
-        self._close = close
 
     def call(self, call: ToolCalled, now_ms: int) -> list[Command]:
         """Answers a call, at once or (a goal whose transcript is on its way) from `decide`."""
@@ -29,11 +33,36 @@ class Toolbox:
             case "wait_for_learner":
                 return [AnswerTool(call.call_id, {"ok": True}, "never")]
             case "end_call":
+                if state.phase is Phase.CLOSING:
+                    return [AnswerTool(call.call_id, {"ok": True}, "never")]
                 # A goodbye that is still to be heard is heard; a role that ends without a word says one.
-                ending = self._close("role", now_ms, not state.sounding, None)
+                ending = state.close("role", now_ms, goodbye=not state.sounding)
                 return [AnswerTool(call.call_id, {"ok": True}, "never"), *ending]
+            case "note_topic" | "note_error" | "note_breakdown":
+                known = tools.FIELDS[call.name]
+                state.timeline.add(now_ms, NOTED[call.name], **{key: given.get(key, "")[:NOTE_CHARS] for key in known})
+                return [AnswerTool(call.call_id, {"ok": True}, "if_silent")]
+            case "get_progress":
+                return [AnswerTool(call.call_id, self._progress(), "if_silent")]
+            case "get_assignment":
+                return [AnswerTool(call.call_id, self._assignment(), "if_silent")]
             case _:
                 return [AnswerTool(call.call_id, {"ok": False, "reason": "there is no such tool"}, "if_silent")]
+
+    def _progress(self) -> dict[str, object]:
+        state = self._state
+        return {
+            "level": state.scene.level.name,
+            "reached": list(state.goals.earned),
+            "left": [goal.id for goal in state.goals.left],
+            "learner": state.scene.learner_card or "nothing is known from earlier calls",
+        }
+
+    def _assignment(self) -> dict[str, object]:
+        material = self._state.scene.class_prompt
+        if material is None:
+            return {"assignment": "none this week"}
+        return {"theme": material.theme, "must_use": list(material.must_use), "vocabulary": list(material.vocabulary)}
 
     def decide(self, now_ms: int) -> list[Command]:
         """Answers the claims that can be decided by now."""
@@ -46,6 +75,7 @@ class Toolbox:
         for verdict in verdicts:
             if verdict.accepted:
                 state.timeline.add(now_ms, "goal", goal=verdict.goal, quote=verdict.quote, evidence=verdict.evidence)
+                state.chimes += 1
                 left = [goal.id for goal in state.goals.left]
                 commands.append(AnswerTool(verdict.call_id, {"ok": True, "left": left}, "if_silent"))
             else:

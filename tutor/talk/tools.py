@@ -36,7 +36,38 @@ def schemas(scene: Scene) -> list[dict[str, Any]]:
             "stop. Say your own goodbye first, in the same turn.",
             {"reason": {"type": "string", "enum": ["scene_finished", "learner_asked"]}},
         ),
+        _tool(
+            "note_topic",
+            "Call this silently, at most three times a call, when the learner tells something they like or did that "
+            "would be good to come back to. Never for names, addresses, health or family trouble.",
+            {"topic": {"type": "string", "description": "Two to five words in English."}},
+        ),
+        _tool(
+            "note_error",
+            "Call this silently when the same kind of language error comes up again. It is never told to the learner.",
+            {
+                "type": {"type": "string", "description": "The kind, e.g. gender_agreement, past_tense, word_order."},
+                "severity": {"type": "string", "enum": ["slip", "recurrent", "blocking"]},
+                "context": {"type": "string", "description": "The learner's own words."},
+                "handling": {"type": "string", "enum": ["ignored", "recast", "clarified", "prompted"]},
+            },
+        ),
+        _tool(
+            "note_breakdown",
+            "Call this silently when the two of you did not understand each other.",
+            {"kind": {"type": "string", "enum": ["learner_not_understood", "role_not_understood", "line"]}},
+        ),
+        _tool("get_progress", "What this learner has reached so far, and what is left of the scene.", {}),
+        _tool("get_assignment", "What the learner's class works on this week.", {}),
     ]
+
+
+FIELDS = {
+    "note_topic": ("topic",),
+    "note_error": ("type", "severity", "context", "handling"),
+    "note_breakdown": ("kind",),
+}
+"""The arguments of the tools that leave a note."""
 
 
 def _tool(name: str, description: str, properties: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,160 @@
+"""The command line's part on who calls and what keeps them safe: PINs, a line's helpline and contact, flagged calls."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal, get_args
+
+import typer
+from rich.table import Column, Table
+
+from db import calls, flags, learners, pins
+from db import lines as line_rows
+from db.pins import PinsExhausted, Role
+from ringua import storage
+from ringua.settings import load
+from ringua.terminal import Trouble, e164, find_line, find_school, out, run
+from tutor.safety.minors import Minors, minors_allowed
+
+pin_app = typer.Typer(no_args_is_help=True, help="PINs by which learners, teachers and families say who they are.")
+flag_app = typer.Typer(no_args_is_help=True, help="Calls that somebody at the school must look at.")
+
+NO_CONTACT = "none"
+
+
+def line_safety(
+    number: str,
+    helpline: Annotated[str | None, typer.Option(help="Where callers in need are sent: spoken, e.g. 988.")] = None,
+    contact: Annotated[
+        str | None, typer.Option(help="Who at the school is told by text, +E.164; none takes it away.")
+    ] = None,
+    minors: Annotated[str | None, typer.Option(help=f"The youngest callers: {', '.join(get_args(Minors))}.")] = None,
+    kids: Annotated[
+        bool | None, typer.Option("--kids/--adults", help="Children's mode: scenes for children, five minutes.")
+    ] = None,
+) -> None:
+    """Sets what keeps a line's callers safe; what is not given stays."""
+    changes: dict[str, Any] = {}
+    if helpline is not None:
+        changes["helpline"] = helpline.strip() or None
+    if minors is not None:
+        if minors not in get_args(Minors):
+            raise Trouble(f"--minors is {', '.join(get_args(Minors))}, not {minors}.")
+        changes["minors"] = minors
+    if kids is not None:
+        changes["kids"] = kids
+
+    async def work() -> None:
+        settings = load()
+        async with storage.opened(settings) as data:
+            found = await find_line(data, number)
+            if contact is not None:
+                to = None if contact == NO_CONTACT else data.keyring.encrypt(e164(contact))
+                changes["safeguarding_number"] = to
+            async with data.database.school(found.school_id) as session:
+                await line_rows.update(session, found.id, **changes)
+                line = await line_rows.get(session, found.id)
+        assert line is not None
+        out.print(f"Changed {found.number}.")
+        if (line.kids or line.minors != "none") and line.safeguarding_number is None:
+            out.print("Nobody is told of a call in which a child needs help: set --contact.")
+        if not minors_allowed(line.minors, settings.minors):
+            out.print(f"It takes no calls before RINGUA_MINORS allows callers of {line.minors}.")
+
+    run(work())
+
+
+# --- PINs
+
+
+@pin_app.command("issue")
+def pin_issue(
+    number: str,
+    role: Annotated[str, typer.Option(help=f"Whose: {', '.join(get_args(Role))}.")],
+    caller: Annotated[
+        str | None, typer.Option(help="The number from which the learner calls; also a family's child.")
+    ] = None,
+    who: Annotated[int, typer.Option(help="Which of the learners who share that number, from 1.")] = 1,
+) -> None:
+    """Makes a PIN for a line and shows it once."""
+    if role not in get_args(Role):
+        raise Trouble(f"--role is {', '.join(get_args(Role))}, not {role}.")
+    if (role == "teacher") is (caller is not None):
+        raise Trouble("A learner's and a family's PIN need --caller, a teacher's has none.")
+
+    async def work() -> None:
+        async with storage.opened(load()) as data:
+            found = await find_line(data, number)
+            async with data.database.school(found.school_id) as session:
+                learner_id = None
+                if caller is not None:
+                    known = await learners.by_number_hash(session, data.keyring.hash_number(e164(caller)))
+                    if not 1 <= who <= len(known):
+                        raise Trouble(f"{len(known)} learners of {found.school_name} call from {caller}: see --who.")
+                    learner_id = known[who - 1].id
+                try:
+                    digits = await pins.issue(
+                        session,
+                        data.keyring,
+                        school_id=found.school_id,
+                        line_id=found.id,
+                        role=_role(role),
+                        learner_id=learner_id,
+                    )
+                except PinsExhausted as error:
+                    raise Trouble(str(error)) from error
+        out.print(f"{digits}: the PIN of a {role} on {found.number}. It cannot be shown again.")
+
+    run(work())
+
+
+def _role(name: str) -> Role:
+    role: Literal["learner", "teacher", "family"]
+    for role in get_args(Role):
+        if role == name:
+            return role
+    raise Trouble(f"There is no role {name}.")
+
+
+# --- flags
+
+
+@flag_app.command("list")
+def flag_list(school: str) -> None:
+    """Lists the calls of a school that nobody has looked at yet."""
+
+    async def work() -> None:
+        table = Table(Column("Call", no_wrap=True), "When", "Why", "Found by", "What the line did")
+        async with storage.opened(load()) as data:
+            owner = await find_school(data, school)
+            async with data.database.school(owner.id) as session:
+                for flag in await flags.unheard(session, timedelta(0)):
+                    call = await calls.get(session, flag.call_id)
+                    table.add_row(
+                        call.carrier_sid if call is not None else str(flag.call_id),
+                        f"{flag.created_at:%Y-%m-%d %H:%M} UTC",
+                        flag.category,
+                        flag.source,
+                        flag.action,
+                    )
+        out.print(table if table.row_count else "No call waits to be looked at.")
+
+    run(work())
+
+
+@flag_app.command("seen")
+def flag_seen(school: str, call_sid: str) -> None:
+    """Says that somebody has looked at a call."""
+
+    async def work() -> None:
+        async with storage.opened(load()) as data:
+            owner = await find_school(data, school)
+            async with data.database.anyone() as session:
+                known = await calls.find(session, call_sid)
+            if known is None or known.school_id != owner.id:
+                raise Trouble(f"{school} has no call {call_sid}.")
+            async with data.database.school(owner.id) as session:
+                dated = await flags.told(session, known.call_id)
+        out.print("Noted." if dated else "That was noted before.")
+
+    run(work())

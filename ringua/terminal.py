@@ -1,0 +1,52 @@
+"""What the commands share: where they print, how they fail, how they find a line or a school. Knows no command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from rich.console import Console
+
+from db import lines, schools
+from db.lines import LineFound
+from db.models import School
+from ringua.storage import Storage
+from telephony import numbers
+
+out = Console(soft_wrap=True, highlight=False)
+
+
+class Trouble(Exception):
+    """Something a person has to do; the text is one sentence, or one a line."""
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Runs a command's work to its end."""
+    asyncio.run(work)
+
+
+async def find_line(data: Storage, number: str) -> LineFound:
+    """The line with this number, of whatever school; raises ``Trouble`` when there is none."""
+    async with data.database.anyone() as session:
+        found = await lines.by_number(session, e164(number))
+    if found is None:
+        raise Trouble(f"There is no line {number}: `ringua line list` shows all.")
+    return found
+
+
+async def find_school(data: Storage, name: str) -> School:
+    """The school of this name; raises ``Trouble`` when there is none."""
+    async with data.database.anyone() as session:
+        found = await schools.by_name(session, name)
+    if found is None:
+        raise Trouble(f"There is no school named {name}: add it with `ringua school add`.")
+    return found
+
+
+def e164(number: str) -> str:
+    """A telephone number as it is stored; raises ``Trouble`` for anything else."""
+    normal = numbers.normalise(number)
+    if normal is None:
+        raise Trouble(f"{number} is not a telephone number: write it with its country, such as +17875550100.")
+    return normal
