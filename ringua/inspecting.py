@@ -20,7 +20,7 @@ from tutor.script.own_scene import SceneRejected
 from tutor.script.prompt import instructions
 from tutor.script.scene import Scene
 from tutor.script.scene_check import checked
-from tutor.talk.setup import DEFAULT_VOICE, session_config
+from tutor.talk.setup import session_config
 
 
 class FileUnreadable(Exception):
@@ -81,7 +81,7 @@ def told(scene: Scene, settings: Settings, *, model: str | None, tools: bool, se
     config = session_config(
         scene,
         mode=settings.audio,
-        voice=DEFAULT_VOICE,
+        voice=scene.scenario.voice,
         model=model or settings.realtime_model,
         transcribe_model=settings.transcribe_model,
     )

@@ -27,7 +27,7 @@ from telephony.audio.transcode import Format
 from telephony.clips import ClipKey, ClipShelf
 from tests.db.clusters import scratch_directory
 from tutor.script import catalogue
-from tutor.talk.setup import DEFAULT_VOICE, fixed_texts
+from tutor.talk.setup import fixed_texts
 
 CLIP_MS = 400
 """Short, so that the callers of a run are soon past the greeting."""
@@ -166,5 +166,6 @@ async def _warm_clips(database: Database, plan: LinePlan) -> None:
     )
     shelf = ClipShelf(database)
     for text, language in fixed_texts(scene):
-        shelf.keep(school.id, ClipKey(text, language, DEFAULT_VOICE, scene.level.speed), CODES[0] * (CLIP_MS * 8))
+        key = ClipKey(text, language, scene.scenario.voice, scene.level.speed)
+        shelf.keep(school.id, key, CODES[0] * (CLIP_MS * 8))
     await shelf.close()

@@ -13,8 +13,6 @@ from tutor.script.scene import Scene
 from tutor.talk import tools
 from tutor.talk.needs import Needs
 
-DEFAULT_VOICE = "marin"
-
 VAD_THRESHOLD = 0.5
 PREFIX_PADDING_MS = 300
 
