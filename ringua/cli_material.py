@@ -200,6 +200,7 @@ def prompt_show(
     level: Annotated[str | None, typer.Option(help="CEFR level, A1 to C2; default the line's.")] = None,
     line: Annotated[str | None, typer.Option(help="A line's number: with its class prompt and its scenes.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another twist, and other words that are due.")] = 0,
+    child: Annotated[bool, typer.Option("--child", help="As on a line for children.")] = False,
     tools: Annotated[bool, typer.Option("--tools", help="Also the tools, as JSON.")] = False,
     session: Annotated[bool, typer.Option("--session", help="Also the session's settings, as JSON.")] = False,
 ) -> None:
@@ -208,13 +209,14 @@ def prompt_show(
     shelf = catalogue.load().with_preset(settings.level_preset)
 
     async def work() -> None:
-        chosen, model, material, whole = (native, target, level), None, None, shelf
+        chosen, model, material, whole, kid = (native, target, level), None, None, shelf, child
         if line is not None:
             async with storage.opened(settings) as data:
                 found = await find_line(data, line)
                 whole = await inspecting.school_catalogue(data, found, shelf)
                 material = (await inspecting.material_now(data, found)).prompt
             chosen, model = (native or found.native, target or found.target, level or found.level), found.model
+            kid = child or found.kids
         given = dict(zip(("native", "target", "level"), chosen, strict=True))
         if missing := [f"--{name}" for name, value in given.items() if not value]:
             raise Trouble(f"{' and '.join(missing)} is missing: give it, or a --line that has it set.")
@@ -226,6 +228,7 @@ def prompt_show(
                 level=(given["level"] or "").upper(),
                 class_prompt=material,
                 seed=seed,
+                kid=kid,
             )
         except CatalogueError as error:
             raise Trouble(str(error)) from error

@@ -26,6 +26,7 @@ from ringua.storage import Storage
 from telephony.admission import Admitted
 from telephony.answering import Answering, Speech, Watch, ending_from_checkpoint
 from telephony.clips import ClipShelf
+from telephony.greetings import greetings
 from telephony.link import RENEW_BEFORE_S
 from telephony.moderating import Moderator
 from telephony.prewarm import Prewarmer
@@ -106,6 +107,7 @@ async def assembled(
     def prewarm(call_sid: str, admitted: Admitted) -> None:
         caller = admitted.caller_hash
         identifier = safety_identifier(caller) if caller is not None else ""
+        clips.fetch_soon(admitted.school_id, greetings(admitted.catalogue, admitted.menu))
         prewarmer.warm(call_sid, admitted.line.model or settings.realtime_model, identifier)
 
     async def resume(call: Call) -> bool:

@@ -42,10 +42,9 @@ from tutor.script.scene import Scene
 from tutor.script.voice_choice import voice_for
 from tutor.talk.conversation import Conversation
 from tutor.talk.exchange import Moderated
-from tutor.talk.keypad import SPEED_MIN, SPEED_STEP
 from tutor.talk.needs import Needs
 from tutor.talk.rules import Rules
-from tutor.talk.setup import essential_texts, fixed_texts, session_config, turn_detection
+from tutor.talk.setup import essential_texts, fixed_texts, session_config, starting_speed, turn_detection
 from tutor.talk.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
@@ -134,7 +133,7 @@ class Answering:
         sid = leg.info.call_id
         booked = await self._book(claim)
         scene = booked.scene
-        # The greeting's clip was fetched while the menu spoke; this costs a query only where another instance did it.
+        # The greeting was fetched while the menu spoke; the others, and what another instance fetched, come now.
         texts = fixed_texts(scene)
         await self._clips.fetch(
             claim.school_id, (ClipKey(text, language, booked.voice, booked.speed) for text, language in texts)
@@ -230,10 +229,9 @@ class Answering:
             class_prompt=material,
             focus=practise.instruction if practise is not None else "",
             seed=zlib.crc32(row.carrier_sid.encode()),
+            kid=menu.kids,
         )
-        speed = scene.level.speed
-        if claim.payload.get("slower"):
-            speed = round(max(SPEED_MIN, speed - SPEED_STEP), 2)
+        speed = starting_speed(scene.level, slower=bool(claim.payload.get("slower")))
         voice = voice_for(scene.scenario.voice, int(claim.payload.get("voice") or 0))
         model = line.model or self._speech.model
         rules = Rules(

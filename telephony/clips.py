@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -66,7 +67,7 @@ class ClipShelf:
         self._memory_bytes = memory_bytes
         self._held_bytes = 0
         self._clips: OrderedDict[bytes, bytes] = OrderedDict()
-        self._saving: set[asyncio.Task[None]] = set()
+        self._working: set[asyncio.Task[None]] = set()
 
     def get(self, key: ClipKey) -> bytes | None:
         """The clip, when it is in memory."""
@@ -90,17 +91,24 @@ class ClipShelf:
         for digest, ulaw in found.items():
             self._hold(digest, ulaw)
 
+    def fetch_soon(self, school_id: UUID, keys: Iterable[ClipKey]) -> None:
+        """`fetch` in the background: what will probably be wanted in a moment."""
+        self._in_background(self.fetch(school_id, list(keys)), "clip-fetch")
+
     def keep(self, school_id: UUID, key: ClipKey, ulaw: bytes) -> None:
         """Adds a clip for all schools; the table gets it in the background, by the hand of the school it came from."""
         self._hold(key.digest(), ulaw)
-        task = asyncio.create_task(self._save(school_id, key, ulaw), name="clip-save")
-        self._saving.add(task)
-        task.add_done_callback(self._saving.discard)
+        self._in_background(self._save(school_id, key, ulaw), "clip-save")
 
     async def close(self) -> None:
         """Waits for what is still being saved."""
-        if self._saving:
-            await asyncio.wait(self._saving, timeout=DATABASE_TIMEOUT_S)
+        if self._working:
+            await asyncio.wait(self._working, timeout=DATABASE_TIMEOUT_S)
+
+    def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
 
     async def _save(self, school_id: UUID, key: ClipKey, ulaw: bytes) -> None:
         try:

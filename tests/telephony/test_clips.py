@@ -6,7 +6,11 @@ import pytest
 
 from db.engine import Database
 from telephony.clips import ClipKey, ClipShelf, SchoolClips
+from telephony.greetings import greetings
+from telephony.ivr.record import MenuRecord
 from tests.db.conftest import Place, make_place
+from tutor.script import catalogue
+from tutor.script.voice_choice import voice_for
 
 HOLA = ClipKey("Hola.", "es", "marin", 0.85)
 
@@ -51,3 +55,32 @@ async def test_memory_is_bounded(database: Database, place: Place) -> None:
     await shelf.close()
     await shelf.fetch(place.school_id, keys)
     assert shelf.get(keys[1]) is not None
+
+
+async def test_greetings_of_what_is_offered_are_at_hand_before_a_key_is_pressed(
+    database: Database, place: Place
+) -> None:
+    """While the menu speaks, the first lines of its scenes come into memory, in the voice and pace of this caller."""
+    shelf = catalogue.load()
+    menu = MenuRecord(
+        native="en",
+        school="North",
+        returning=True,
+        scenarios=("cafe_order", "gone_since", "hotel_checkin"),
+        free_talk=False,
+        slower=True,
+        level="A2",
+        target="es",
+        voice=1,
+    )
+    keys = greetings(shelf, menu)
+    spoken = [shelf.scene(scene, native="en", target="es", level="A2") for scene in ("cafe_order", "hotel_checkin")]
+    assert [(key.text, key.speed) for key in keys] == [(scene.greeting, scene.level.speed - 0.1) for scene in spoken]
+    assert [key.voice for key in keys] == [voice_for(scene.scenario.voice, 1) for scene in spoken]
+    earlier = ClipShelf(database)
+    earlier.keep(place.school_id, keys[1], b"\x03" * 160)
+    await earlier.close()
+    clips = ClipShelf(database)
+    clips.fetch_soon(place.school_id, keys)
+    await clips.close()
+    assert [clips.get(key) for key in keys] == [None, b"\x03" * 160]

@@ -8,7 +8,7 @@ from tests.tutor.desk import MINUTE, Desk
 from tests.tutor.scenes import cafe
 from tutor.realtime import protocol
 from tutor.talk import notes
-from tutor.talk.conversation import NOISY_THRESHOLD
+from tutor.talk.coach import NOISY_THRESHOLD
 from tutor.talk.exchange import (
     AnswerTool,
     Aside,

@@ -321,12 +321,13 @@ def test_a_goodbye_that_never_ends_does_not_keep_the_line(desk: Desk) -> None:
 
 
 def test_the_minute_limit_is_announced_and_kept() -> None:
-    """The role hears of it a minute before; at the limit both languages say goodbye."""
+    """The learner hears of it a minute before, then the role; at the limit both languages say goodbye."""
     desk = Desk(limit_ms=3 * MINUTE).open()
     while desk.now_ms < 2 * MINUTE - 5_000:
         desk.learner()
         desk.role()
     desk.wait(2 * MINUTE - desk.now_ms)
+    desk.hear(desk.last(Say))
     assert Seed("note", notes.MINUTE_LEFT) in desk.commands
     desk.learner()
     desk.give(Playing("r99"))

@@ -85,7 +85,8 @@ def test_instructions_stay_below_eight_thousand_characters_for_every_call() -> N
         natives = [native for native in CATALOGUE.natives if native.base != target.base]
         native = max(natives, key=lambda native: len(native.english_name))  # all that instructions hold of it
         scene = CATALOGUE.scene(scenario.id, native=native.tag, target=target.tag, level=level, class_prompt=LARGEST)
-        lengths.append(len(instructions(replace(scene, twist=twist, learner_card="remembered " * 200))))
+        largest = replace(scene, twist=twist, learner_card="remembered " * 200, kid=True)
+        lengths.append(len(instructions(largest)))
     total = (LARGEST.theme, LARGEST.text, *LARGEST.vocabulary, *LARGEST.grammar, *LARGEST.must_use, *LARGEST.avoid)
     assert MAX_TOTAL_CHARS - 50 < sum(len(entry) + 2 for entry in total) <= MAX_TOTAL_CHARS
     assert max(lengths) < MAX_CHARS
@@ -95,6 +96,15 @@ def test_sections_come_in_a_fixed_order() -> None:
     """All sections are there, each once, the ones that differ least between calls first."""
     assert headings(cafe(class_prompt=WEEK, learner_card="likes football")) == SECTIONS
     assert headings(cafe()) == SECTIONS[:-2]
+
+
+def test_a_child_is_praised_for_trying_and_helped_to_try_again() -> None:
+    """On a line for children the role praises the effort, shows how it is said, invites one retry and celebrates."""
+    child = cafe(kid=True)
+    section = child.split("# With this child\n")[1].split("\n\n# ")[0]
+    for rule in ("Praise what they try", "One retry", "celebrate", "slowly"):
+        assert rule in section
+    assert "# With this child" not in cafe()
 
 
 def test_calls_of_one_level_and_target_share_their_beginning() -> None:

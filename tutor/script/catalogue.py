@@ -167,6 +167,7 @@ class Catalogue:
         seed: int = 0,
         learner_card: str = "",
         focus: str = "",
+        kid: bool = False,
     ) -> Scene:
         """One call's script; the same arguments always give the same scene.
 
@@ -175,6 +176,7 @@ class Catalogue:
             learner_card: what may be remembered about the learner, in words.
             focus: what the learner's error patterns ask of the role; left out where the class has a structure of its
                 own, because there is one focus a call.
+            kid: whether a child calls: the role praises effort, shows how it is said and celebrates.
 
         Raises:
             CatalogueError: an unknown name, languages that are no ``pair``, or one that has no strings for this
@@ -194,6 +196,7 @@ class Catalogue:
             twist=scenario.twists[seed % len(scenario.twists)] if scenario.twists else "",
             learner_card=learner_card,
             focus="" if class_prompt is not None and class_prompt.grammar else focus,
+            kid=kid,
         )
 
 

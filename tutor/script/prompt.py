@@ -12,6 +12,7 @@ from textwrap import shorten
 
 from tutor.script.class_prompt import ClassPrompt
 from tutor.script.level import FirstLanguageUse, Level
+from tutor.script.persona import child
 from tutor.script.scene import Scene
 
 MAX_CHARS = 8000
@@ -34,6 +35,7 @@ def instructions(scene: Scene) -> str:
         (f"Level {scene.level.name}", _level(scene.level)),
         ("When the caller makes an error", _bullets((*scene.level.error_policy, *filter(None, (scene.focus,))))),
         ("The caller", _caller(scene)),
+        ("With this child", _bullets(child().rules) if scene.kid else ""),
         ("Scene", _scene(scene)),
         ("Goals", _goals(scene)),
         ("Class material", _class_material(scene.class_prompt, scene.due)),
@@ -182,6 +184,11 @@ def _goals(scene: Scene) -> str:
             "and say goodbye.",
         )
     )
+    needed = sum(not goal.optional for goal in scenario.goals)
+    enough = scene.level.goals_per_scenario[1]
+    if enough < needed:
+        few = f"For this caller {in_words(enough)} of them are a whole scene: do not press for the others."
+        rules = f"{rules}\n- {few}"
     goals = sorted(scenario.goals, key=lambda goal: goal.order)
     lines = (f"{g.id}{' (optional)' if g.optional else ''}: {g.can_do}. Done when: {g.evidence}." for g in goals)
     return rules + "\n" + _bullets(lines)

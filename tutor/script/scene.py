@@ -28,6 +28,8 @@ class Scene:
     """One of the scenario's twists, or empty."""
     focus: str = ""
     """What this learner's error patterns ask of the role in this call: one sentence; empty: nothing."""
+    kid: bool = False
+    """Whether a child calls."""
     learner_card: str = ""
     """What may be remembered about the learner; quoted as data and cut at 120 words."""
 

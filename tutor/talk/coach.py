@@ -11,10 +11,13 @@ from tutor.safety.guard import Guard
 from tutor.safety.screen import Finding
 from tutor.talk import asks, notes
 from tutor.talk.drift import DriftGuard, measure
-from tutor.talk.exchange import Command, CutRole, Respond, SetSpeed
+from tutor.talk.exchange import Command, CutRole, Detect, Respond, SetSpeed
 from tutor.talk.rules import Rules
 from tutor.talk.scaffold import StuckStep
 from tutor.talk.state import TalkState
+
+NOISY_THRESHOLD = 0.65
+"""The voice detection's threshold on a loud line: 0.6 to 0.7 (tutoring.md row 37); the usual one is 0.5."""
 
 
 class Coach:
@@ -32,6 +35,7 @@ class Coach:
         self._guard = Guard((scene.target.tag, scene.native.tag), kid=rules.kid)
         self._drift = DriftGuard(scene)
         self._reminded = False
+        self._noisy = False
         self._latency_ms: dict[str, int | None] = {}
 
     # --- the learner
@@ -43,6 +47,16 @@ class Coach:
     def helped(self) -> None:
         """The learner needed help between two turns: a rung of the ladder, a key."""
         self._state.dial.asked()
+
+    def noisy(self, now_ms: int) -> list[Command]:
+        """The line is loud: told once, and listened through from now on."""
+        if self._noisy:
+            return []
+        self._noisy = True
+        state = self._state
+        state.timeline.add(now_ms, "noisy")
+        said = state.help("noisy", state.scene.native.say("keys.noisy"), now_ms)
+        return [Detect(threshold=NOISY_THRESHOLD), *said]
 
     def help_out(self, step: StuckStep, now_ms: int) -> list[Command]:
         """The learner has been silent for long: what the ladder says."""

@@ -14,6 +14,7 @@ from tutor.learning.timeline import Timeline
 from tutor.realtime import protocol
 from tutor.script.scene import Scene
 from tutor.talk import asks, notes
+from tutor.talk.allotted import MINUTE_MS, Allotted
 from tutor.talk.coach import Coach
 from tutor.talk.continuity import Continuity
 from tutor.talk.exchange import (
@@ -22,6 +23,7 @@ from tutor.talk.exchange import (
     Cut,
     CutRole,
     Detect,
+    EndBy,
     Event,
     Heard,
     HungUp,
@@ -48,11 +50,6 @@ from tutor.talk.scaffold import StuckLadder
 from tutor.talk.snapshot import SEEDED_TURNS, Snapshot
 from tutor.talk.state import Phase, TalkState
 from tutor.talk.toolbox import Toolbox
-
-MINUTE_MS = 60_000
-
-NOISY_THRESHOLD = 0.65
-"""The voice detection's threshold on a loud line: 0.6 to 0.7 (tutoring.md row 37); the usual one is 0.5."""
 
 
 class Conversation:
@@ -87,14 +84,13 @@ class Conversation:
         """The role's turn was too long, and it was asked to end it."""
         self._quiet_ms: int | None = None
         """Since when nobody has been speaking."""
-        self._limit_ms = rules.limit_ms
-        self._warned = False
-        self._noisy = False
+        self._time = Allotted(rules.limit_ms, scene.level.minutes * MINUTE_MS, resumed.elapsed_ms if resumed else 0)
+        self._warning = False
+        """The end is near, and the caller was not told yet."""
         self._resumed = resumed is not None
         if resumed is not None:
             resumed.restore(timeline)
             self.goals.earned.update(resumed.goals)
-            self._warned = resumed.elapsed_ms >= rules.limit_ms - MINUTE_MS
 
     # --- the outside
 
@@ -147,8 +143,7 @@ class Conversation:
         state = self._state
         dues = [state.closing_until_ms, self.goals.next_due_ms]
         if self.phase is Phase.TALKING:
-            warn_ms = None if self._warned else self._limit_ms - MINUTE_MS
-            dues += [warn_ms, self._limit_ms, self._interlude.next_due_ms, self._overlaps.next_due_ms]
+            dues += [self._time.next_due_ms, self._interlude.next_due_ms, self._overlaps.next_due_ms]
             dues.append(self._continuity.next_due_ms)
             if not state.lost:
                 dues.append(state.stuck.next_due_ms)
@@ -190,7 +185,11 @@ class Conversation:
             case Tick():
                 return self._on_tick(now_ms)
             case Noisy():
-                return self._on_noise(now_ms)
+                busy = self.phase is not Phase.TALKING or self._interlude.lasts
+                return [] if busy else self._coach.noisy(now_ms)
+            case EndBy(at_ms):
+                self._time.end_by(at_ms)
+                return self._on_tick(now_ms)
             case HungUp(by, detail):
                 reason = "caller_hung_up" if by == "caller" else "line_lost"
                 return self._state.ended(reason, now_ms, detail=detail)
@@ -306,6 +305,9 @@ class Conversation:
         if state.chimes and not self._continuity.waits:
             state.chimes = 0
             return state.chime("goal")
+        if self._warning and not self._continuity.waits:
+            self._warning = False
+            return state.help("time_warning", self.scene.native.say("call.time_warning"), now_ms)
         if not self._continuity.waits:
             self._wait_for_learner(now_ms)  # else it is the role who is waited for
         # The role's turn was heard and the learner has not begun: the one moment in which steering may go in.
@@ -432,7 +434,7 @@ class Conversation:
             return self._after_sound(now_ms)
         return []
 
-    # --- keys, noise and time
+    # --- keys and time
 
     def _on_key(self, digit: str, now_ms: int) -> list[Command]:
         if self._keypad.bounced(digit, now_ms):
@@ -460,15 +462,6 @@ class Conversation:
         if any(isinstance(command, Respond) for command in served):
             self._continuity.await_role(now_ms)
 
-    def _on_noise(self, now_ms: int) -> list[Command]:
-        """The line is loud: told once, and listened through from now on."""
-        if self._noisy or self.phase is not Phase.TALKING or self._interlude.lasts:
-            return []
-        self._noisy = True
-        self.timeline.add(now_ms, "noisy")
-        said = self._state.help("noisy", self.scene.native.say("keys.noisy"), now_ms)
-        return [Detect(threshold=NOISY_THRESHOLD), *said]
-
     def _on_tick(self, now_ms: int) -> list[Command]:
         state = self._state
         if state.closing_until_ms is not None and now_ms >= state.closing_until_ms:
@@ -476,14 +469,18 @@ class Conversation:
         commands = self._toolbox.decide(now_ms)
         if self.phase is not Phase.TALKING:
             return commands
-        if now_ms >= self._limit_ms:
-            time_up = self.scene.native.say("call.time_up")
-            return [*commands, CutRole(), *state.close("limit", now_ms, goodbye=True, helper=time_up)]
-        if not self._warned and now_ms >= self._limit_ms - MINUTE_MS:
-            self._warned = True
-            self.timeline.add(now_ms, "minute_left")
-            state.steering.append(notes.MINUTE_LEFT)
-            commands += self._after_sound(now_ms)
+        match self._time.due(now_ms):
+            case "up":
+                time_up = self.scene.native.say("call.time_up")
+                return [*commands, CutRole(), *state.close("limit", now_ms, goodbye=True, helper=time_up)]
+            case "warn":
+                self._warning = True
+                self.timeline.add(now_ms, "minute_left")
+                state.steering.append(notes.MINUTE_LEFT)
+                commands += self._after_sound(now_ms)
+            case "usual":
+                state.steering.append(notes.USUAL_LENGTH)
+                commands += self._after_sound(now_ms)
         commands += self._interlude.due(now_ms)
         if state.lost:
             return commands

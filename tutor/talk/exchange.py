@@ -95,6 +95,13 @@ class Noisy:
 
 
 @dataclass(frozen=True, slots=True)
+class EndBy:
+    """The call may not last longer than until then: a day's minutes, or a budget, run out."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Moderated:
     """What a second listener found in a turn, some time after it: category -> whether it was found."""
 
@@ -119,6 +126,7 @@ Event = (
     | ModelBack
     | HungUp
     | Noisy
+    | EndBy
     | Moderated
     | Tick
     | ModelEvent

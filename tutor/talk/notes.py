@@ -15,6 +15,10 @@ CHOICE = (
     "in one short sentence."
 )
 MINUTE_LEFT = "About one minute is left. Bring the scene to a natural close; do not start anything new."
+USUAL_LENGTH = (
+    "A call like this has usually had its time. Do not hurry: let what is open come to its end, begin nothing new, and "
+    "when it fits bring the scene to a friendly close."
+)
 RESUME = (
     "The telephone line was interrupted and is back. Stay in your role: say in one short sentence that the line is "
     "back and repeat your last question."

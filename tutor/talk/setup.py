@@ -7,10 +7,12 @@ from typing import Any
 
 from tutor.realtime.session import FORMATS, AudioMode
 from tutor.script.language import CALL_PHRASES
+from tutor.script.level import Level
 from tutor.script.prompt import harmless, instructions
 from tutor.script.scenario import known_voice
 from tutor.script.scene import Scene
 from tutor.talk import tools
+from tutor.talk.keypad import SPEED_MIN, SPEED_STEP
 from tutor.talk.needs import Needs
 
 VAD_THRESHOLD = 0.5
@@ -28,13 +30,28 @@ MAX_KEYWORD_CHARS = 60
 """A longer entry is a sentence, no keyword."""
 
 
-_FIXED = ("end_confirm", "hint_none", "safe_exit", "still_there", "silence_goodbye", "time_up", "holding", "lost")
+_FIXED = (
+    "end_confirm",
+    "hint_none",
+    "safe_exit",
+    "still_there",
+    "silence_goodbye",
+    "time_warning",
+    "time_up",
+    "holding",
+    "lost",
+)
 """The native sentences of a call that take no parameters."""
 
 
 def reasons(model: str) -> bool:
     """Whether a model thinks before it speaks (gpt-realtime-2 and later)."""
     return model.startswith("gpt-realtime-2") and not model.startswith("gpt-realtime-2025")
+
+
+def starting_speed(level: Level, *, slower: bool) -> float:
+    """The voice's speed at the start of a call: the level's, or one press of key 2 below it for who asked for that."""
+    return round(max(SPEED_MIN, level.speed - SPEED_STEP), 2) if slower else level.speed
 
 
 def turn_detection(scene: Scene, needs: Needs | None = None) -> dict[str, Any]:
@@ -116,16 +133,7 @@ def fixed_texts(scene: Scene) -> Iterator[tuple[str, str]]:
     yield scene.greeting, target.tag
     for key in CALL_PHRASES:
         yield target.target[key], target.tag
-    for key in (
-        "end_confirm",
-        "hint_none",
-        "safe_exit",
-        "still_there",
-        "silence_goodbye",
-        "time_up",
-        "holding",
-        "lost",
-    ):
+    for key in _FIXED:
         yield native.say(f"call.{key}"), native.tag
     for goal in scene.scenario.goals:
         for rung, key in enumerate(("hint_keyword", "hint_start", "hint_whole")):
