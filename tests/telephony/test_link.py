@@ -1,0 +1,233 @@
+"""A call's link to its model: opened, lost and opened again, renewed; on a virtual clock, with sessions that obey."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from telephony.link import ATTEMPT_TIMEOUT_S, ATTEMPTS_AFTER_S, ModelLink
+from tests import virtual_time
+from tutor.realtime.protocol import ModelEvent, ModelFailed
+from tutor.realtime.session import ModelUnavailable
+
+GONE = ModelFailed("gone", "The connection is gone.", again=True)
+REFUSED = ModelUnavailable("The model's server refused the API key.", code="invalid_api_key", again=False)
+UNREACHABLE = ModelUnavailable("The model cannot be reached.")
+HANGS = "hangs"
+
+
+@dataclass
+class FakeSession:
+    """A session that writes down what it was sent."""
+
+    expires_at: int | None
+    lost: Callable[[ModelFailed], None]
+    sent: list[bytes] = field(default_factory=list)
+    closed: bool = False
+
+    def send(self, message: bytes) -> None:
+        """Keeps the event."""
+        self.sent.append(message)
+
+    async def close(self) -> None:
+        """Ends at once."""
+        self.closed = True
+
+
+class Bench:
+    """A link whose tries go as planned; it is the call's side of the model too."""
+
+    def __init__(
+        self, plan: Sequence[ModelUnavailable | str | None] = (), *, expires_after_s: int | None = None
+    ) -> None:
+        self.plan = list(plan)
+        self.expires_after_s = expires_after_s
+        self.sessions: list[FakeSession] = []
+        self.tried_at: list[float] = []
+        self.events: list[ModelEvent] = []
+        self.told: list[str] = []
+        self.link = ModelLink(
+            self.connect,
+            self,
+            bytes_per_ms=8,
+            on_back=lambda: self.told.append("back"),
+            on_gone=lambda: self.told.append("gone"),
+            renew_before_s=120.0,
+            wall=lambda: asyncio.get_running_loop().time(),
+        )
+
+    async def connect(self, *, receive: Callable[[bytes], None], lost: Callable[[ModelFailed], None]) -> FakeSession:
+        """Opens the next session, or does what the plan says."""
+        now = asyncio.get_running_loop().time()
+        self.tried_at.append(now)
+        step = self.plan.pop(0) if self.plan else None
+        if isinstance(step, ModelUnavailable):
+            raise step
+        if step == HANGS:
+            await asyncio.Event().wait()
+        session = FakeSession(int(now) + self.expires_after_s if self.expires_after_s else None, lost)
+        self.sessions.append(session)
+        return session
+
+    def on_model_audio(self, item: str, audio: bytes, aside: tuple[str, str] | None) -> None:
+        """No session here speaks."""
+
+    def on_model_audio_end(self, item: str) -> None:
+        """No session here speaks."""
+
+    def on_model_event(self, event: ModelEvent) -> None:
+        """Keeps what the call would hear."""
+        self.events.append(event)
+
+
+def play(bench: Bench, course: Callable[[Bench], Awaitable[None]]) -> Bench:
+    """Opens the link, lets things happen, and closes it."""
+
+    async def main() -> None:
+        bench.link.open()
+        await course(bench)
+        await bench.link.close()
+
+    virtual_time.run(main())
+    return bench
+
+
+async def a_second(bench: Bench) -> None:
+    """Time for anything that comes at once."""
+    await asyncio.sleep(1)
+
+
+def test_what_is_sent_before_the_session_is_there_waits_for_it_in_order() -> None:
+    """The greeting does not wait for the model, and what it tells the model is not lost."""
+
+    async def course(bench: Bench) -> None:
+        bench.link.protocol.append(b"\xff" * 160)
+        bench.link.protocol.set_speed(0.9)
+        assert bench.sessions == []
+        await a_second(bench)
+
+    (session,) = play(Bench(), course).sessions
+    kinds = [b"append" in message for message in session.sent]
+    assert kinds == [True, False]
+
+
+def test_a_model_that_cannot_be_reached_is_tried_three_times() -> None:
+    """The pauses are 0, 0.5 and 1 s; then the call is told that nobody will come."""
+
+    async def course(bench: Bench) -> None:
+        await asyncio.sleep(5)
+
+    bench = play(Bench([UNREACHABLE] * 3), course)
+    assert bench.tried_at == [0.0, 0.5, 1.5]
+    assert len(ATTEMPTS_AFTER_S) == 3
+    assert bench.told == ["gone"]
+
+
+def test_a_server_without_a_word_counts_as_unreachable() -> None:
+    """A try that hangs is given up, and the next one may succeed."""
+
+    async def course(bench: Bench) -> None:
+        await asyncio.sleep(10)
+
+    bench = play(Bench([HANGS]), course)
+    assert bench.tried_at == [0.0, ATTEMPT_TIMEOUT_S + ATTEMPTS_AFTER_S[1]]
+    assert len(bench.sessions) == 1
+
+
+def test_a_refused_key_is_not_tried_again() -> None:
+    """What cannot succeed is not repeated while a caller waits."""
+
+    async def course(bench: Bench) -> None:
+        await asyncio.sleep(5)
+
+    bench = play(Bench([REFUSED]), course)
+    assert (bench.tried_at, bench.told) == ([0.0], ["gone"])
+
+
+def test_a_lost_session_is_a_loss_once_and_another_takes_its_place() -> None:
+    """The call hears of the loss, asks for another session, and is told when it is there; the old one is closed."""
+
+    async def course(bench: Bench) -> None:
+        await a_second(bench)
+        bench.sessions[0].lost(GONE)
+        bench.link.renew()
+        await a_second(bench)
+        bench.link.protocol.set_speed(0.9)
+        bench.sessions[0].lost(GONE)
+
+    bench = play(Bench(), course)
+    assert bench.events == [GONE]
+    assert bench.told == ["back"]
+    first, second = bench.sessions
+    assert (first.closed, len(first.sent), len(second.sent)) == (True, 0, 1)
+
+
+def test_what_is_said_to_a_lost_session_is_not_told_to_the_next() -> None:
+    """A new session is told the conversation as a whole, so nothing of before reaches it twice."""
+
+    async def course(bench: Bench) -> None:
+        await a_second(bench)
+        bench.link.renew()
+        bench.link.protocol.set_speed(0.9)
+        await a_second(bench)
+
+    assert play(Bench(), course).sessions[1].sent == []
+
+
+def test_another_session_is_ready_before_the_old_one_expires() -> None:
+    """Two minutes before the end it stands by; the swap is the call's to choose, and the old session is closed."""
+
+    async def course(bench: Bench) -> None:
+        await asyncio.sleep(3_480 - 1)
+        assert not bench.link.fresh
+        await asyncio.sleep(2)
+        assert bench.link.fresh
+        assert not bench.sessions[0].closed
+        bench.link.swap()
+        bench.link.protocol.set_speed(0.9)
+        await a_second(bench)
+
+    bench = play(Bench(expires_after_s=3_600), course)
+    first, second = bench.sessions
+    assert bench.tried_at == [0.0, 3_480.0]
+    assert (first.closed, len(first.sent), len(second.sent)) == (True, 0, 1)
+    assert bench.events == []
+
+
+def test_a_loss_while_another_session_stands_by_is_bridged_by_it() -> None:
+    """Nothing needs to be opened then: the next session is there at once."""
+
+    async def course(bench: Bench) -> None:
+        await asyncio.sleep(3_500)
+        bench.link.renew()
+        await a_second(bench)
+
+    bench = play(Bench(expires_after_s=3_600), course)
+    assert bench.told == ["back"]
+    assert len(bench.sessions) == 2
+
+
+def test_a_renewal_that_fails_leaves_the_old_session_in_service() -> None:
+    """Who cannot be replaced goes on to the end; only the end is a loss."""
+
+    async def course(bench: Bench) -> None:
+        await asyncio.sleep(3_500)
+        assert not bench.link.fresh
+        bench.link.protocol.set_speed(0.9)
+
+    bench = play(Bench([None, UNREACHABLE], expires_after_s=3_600), course)
+    assert len(bench.sessions[0].sent) == 1
+    assert (bench.events, bench.told) == ([], [])
+
+
+def test_closing_ends_every_session_and_every_try() -> None:
+    """A call that ends leaves no session open, be it in use, standing by, or on its way."""
+
+    async def course(bench: Bench) -> None:
+        await asyncio.sleep(3_500)
+
+    ready = play(Bench(expires_after_s=3_600), course)
+    assert [session.closed for session in ready.sessions] == [True, True]
+    underway = play(Bench([HANGS]), a_second)
+    assert (underway.sessions, underway.told) == ([], [])
