@@ -23,7 +23,8 @@ class Scene:
     target: Language
     class_prompt: ClassPrompt | None = None
     due: tuple[str, ...] = ()
-    """Items of the class's material that this call should make needed, the most important first; at most eight."""
+    """What this call should make needed, of the class's material and of what the learner has practised before; the most
+    important first, at most eight."""
     twist: str = ""
     """One of the scenario's twists, or empty."""
     focus: str = ""
