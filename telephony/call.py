@@ -14,9 +14,9 @@ from typing import Any
 
 import structlog
 
-from telephony.audio.meter import Meter
 from telephony.audio.transcode import Transcoder
 from telephony.clips import ClipKey
+from telephony.ear import Ear
 from telephony.leg import EndedBy, PhoneLeg
 from telephony.link import RENEW_BEFORE_S, Connect, ModelLink
 from telephony.playout import ItemHeard, Output, Playout, SendAudio, SendMark
@@ -124,7 +124,7 @@ class Call:
         self._conversation = conversation
         self._transcoder = transcoder
         self._turn_detection = dict(turn_detection)
-        self._meter = Meter()
+        self._ear = Ear(conversation.timeline, lambda: self.now_ms)
         self._on_usage = on_usage
         self._clock = clock
         self._began_ms = began_ms
@@ -203,7 +203,7 @@ class Call:
             else:
                 self._deaf_until_ms = None
         self._link.protocol.append(self._transcoder.to_model(ulaw))
-        if self._meter.feed(ulaw) and self._meter.noisy:
+        if self._ear.hear(ulaw):
             self._feed(Noisy())
 
     def on_key(self, digit: str) -> None:
@@ -220,6 +220,7 @@ class Call:
     def on_leg_end(self, by: EndedBy, detail: str) -> None:
         """The media is gone."""
         now_ms, model = self.now_ms, self._link.protocol
+        self._ear.end()
         for item in self._speaking:
             heard_ms = self._playout.heard_ms(item, now_ms)
             self._events.append(Cut(item, heard_ms, model.heard_text(item, heard_ms)))

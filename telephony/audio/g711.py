@@ -13,11 +13,12 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="'audioop' is deprecated", category=DeprecationWarning)
     import audioop
 
-__all__ = ["BYTES_PER_MS", "FRAME_BYTES", "SILENCE", "decode", "encode"]
+__all__ = ["BYTES_PER_MS", "FRAME_BYTES", "FRAME_MS", "SILENCE", "decode", "encode"]
 
 BYTES_PER_MS = 8
-FRAME_BYTES = 160
-"""20 ms, the unit in which telephone networks carry and play µ-law."""
+FRAME_MS = 20
+"""The unit in which telephone networks carry and play µ-law."""
+FRAME_BYTES = BYTES_PER_MS * FRAME_MS
 SILENCE = b"\xff"
 """Positive zero: what an idle line carries."""
 

@@ -42,6 +42,13 @@ _SPEECH_FRAMES = 10
 _ABOVE_FLOOR = 10 ** (3 / 10)
 """Speech is at least 3 dB over the floor: six times the spread of white noise."""
 
+_VOICE_ABOVE_FLOOR = 10 ** (6 / 10)
+"""A single frame is taken for voice from 6 dB over the floor on: noise alone hardly ever gets there."""
+
+_PLAIN_VOICE = 10 ** (-32 / 10)
+"""Above -32 dBFS a frame is voice whatever the floor: where a telephone sends no sound between words, even the quietest
+moments are voice. A room as loud as that is found to be noisy anyway."""
+
 _FULL_SCALE = 32_768.0
 _AUDIBLE = 10 ** (-45 / 10)
 """-45 dBFS: breath and the far end of a room stay below, the quietest talkers above (the network's norm is -20)."""
@@ -64,19 +71,19 @@ class Meter:
         self._silent_s = 0
         self._low_s = 0
 
-    def feed(self, ulaw: bytes) -> bool:
+    def feed(self, ulaw: bytes) -> list[npt.NDArray[np.bool_]]:
         """Takes caller audio in pieces of any length; 0.6 µs a frame (20 µs once a second).
 
         Returns:
-            Whether a second was completed: only then can anything the meter says have changed.
+            For each second that was completed, which of its fifty frames held the caller's voice. Only when there is
+            one can anything the meter says have changed.
         """
         self._pending += ulaw
-        if len(self._pending) < _SECOND_BYTES:
-            return False
+        seconds = []
         while len(self._pending) >= _SECOND_BYTES:
-            self._reckon(np.frombuffer(bytes(self._pending[:_SECOND_BYTES]), np.uint8))
+            seconds.append(self._reckon(np.frombuffer(bytes(self._pending[:_SECOND_BYTES]), np.uint8)))
             del self._pending[:_SECOND_BYTES]
-        return True
+        return seconds
 
     @property
     def noise_db(self) -> float | None:
@@ -103,9 +110,10 @@ class Meter:
     def _level(self) -> float:
         return sum(self._speech) / len(self._speech)
 
-    def _reckon(self, second: npt.NDArray[np.uint8]) -> None:
-        """Takes one second of audio."""
-        powers = np.sort(_SQUARES[second].reshape(_FRAMES, g711.FRAME_BYTES).mean(axis=1))
+    def _reckon(self, second: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """Takes one second of audio; says which of its frames held voice."""
+        frames = _SQUARES[second].reshape(_FRAMES, g711.FRAME_BYTES).mean(axis=1)
+        powers = np.sort(frames)
         powers = powers[np.searchsorted(powers, _DIGITAL_SILENCE) :]
         self._silent_s += 1
         if len(powers) >= _SPEECH_FRAMES:
@@ -119,6 +127,9 @@ class Meter:
             self._speech.clear()
         snr_db = self.snr_db
         self._low_s = self._low_s + 1 if snr_db is not None and snr_db < NOISY_DB else 0
+        floor = min(self._floors, default=0.0)
+        voiced: npt.NDArray[np.bool_] = frames > max(min(floor * _VOICE_ABOVE_FLOOR, _PLAIN_VOICE), _AUDIBLE)
+        return voiced
 
 
 def _db(power: float) -> float:

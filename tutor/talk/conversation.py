@@ -85,6 +85,7 @@ class Conversation:
         self._quiet_ms: int | None = None
         """Since when nobody has been speaking."""
         self._time = Allotted(rules.limit_ms, scene.level.minutes * MINUTE_MS, resumed.elapsed_ms if resumed else 0)
+        self._silence_ms = needs.silence_ms(scene.level)
         self._warning = False
         """The end is near, and the caller was not told yet."""
         self._resumed = resumed is not None
@@ -222,6 +223,8 @@ class Conversation:
             level=scene.level.name,
             native=scene.native.tag,
             target=target.tag,
+            silence_ms=self._silence_ms,
+            **({"due": list(scene.due)} if scene.due else {}),
         )
         return [Seed("role", scene.greeting), *self._state.say("greeting", scene.greeting, target.tag, now_ms)]
 
