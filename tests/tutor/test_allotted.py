@@ -11,7 +11,7 @@ from tutor.talk.snapshot import Snapshot
 
 def steps(time: Allotted, until_ms: int) -> list[tuple[int, str]]:
     """What came due, and when, when it is always asked in time."""
-    found = []
+    found: list[tuple[int, str]] = []
     now_ms = 0
     while now_ms <= until_ms:
         if (step := time.due(now_ms)) is not None:
