@@ -182,21 +182,20 @@ async def dropped(
     *,
     line_id: UUID,
     caller_hash: bytes,
-    besides: UUID,
+    besides: UUID | None = None,
     learner_id: UUID | None = None,
     within_s: float = 600.0,
     silent_s: float = 60.0,
 ) -> Call | None:
     """The caller's newest call on this line that broke off and left a checkpoint, to offer going on with it.
 
-    ``besides`` is the call that asks. ``within_s`` limits the age of its last sign of life. A call that is not closed
-    counts only when the carrier says it is over or it has been silent for ``silent_s``: callers of one switchboard
-    share a number, and nobody may take over a conversation that is still going on.
+    ``besides`` is the call that asks, once it has a row. ``within_s`` limits the age of its last sign of life. A call
+    that is not closed counts only when the carrier says it is over or it has been silent for ``silent_s``: callers of
+    one switchboard share a number, and nobody may take over a conversation that is still going on.
     """
     broken = select(Call).where(
         Call.line_id == line_id,
         Call.caller_hash == caller_hash,
-        Call.id != besides,
         Call.resume.is_not(None),
         Call.heartbeat_at > func.now() - timedelta(seconds=within_s),
         or_(
@@ -205,6 +204,8 @@ async def dropped(
             Call.heartbeat_at < func.now() - timedelta(seconds=silent_s),
         ),
     )
+    if besides is not None:
+        broken = broken.where(Call.id != besides)
     if learner_id is not None:
         broken = broken.where(Call.learner_id == learner_id)
     return await session.scalar(broken.order_by(Call.started_at.desc()).limit(1))

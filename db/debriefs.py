@@ -10,7 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import Debrief
+from db import ledger
+from db.limits import Payer
+from db.models import Call, Debrief
 
 JOB: Final = "calls.debrief"
 """The job that debriefs a call: deferred when the call is closed, and again when its caller agrees to texts."""
@@ -38,7 +40,8 @@ async def put(
 ) -> bool:
     """Keeps a debrief; False when the call has one already, which stays.
 
-    ``content`` is JSON, ``source`` says who wrote it, ``cost_micro_usd`` is None where it is not known.
+    ``content`` is JSON, ``source`` says who wrote it, ``cost_micro_usd`` is None where it is not known. What it cost is
+    booked with it.
     """
     row = insert(Debrief).values(
         call_id=call_id,
@@ -49,4 +52,10 @@ async def put(
         cost_micro_usd=cost_micro_usd,
     )
     kept = row.on_conflict_do_nothing(index_elements=[Debrief.call_id]).returning(Debrief.call_id)
-    return await session.scalar(kept) is not None
+    if await session.scalar(kept) is None:
+        return False
+    call = await session.get(Call, call_id)
+    if call is not None and cost_micro_usd != 0:
+        payer = Payer(call.school_id, call.line_id, call.learner_id, call.id)
+        await ledger.book(session, payer, [ledger.debrief(call_id, micro_usd=cost_micro_usd, model=model)])
+    return True

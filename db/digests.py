@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Text, cast, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Call, CallEvent, Debrief
 
 WEEK = timedelta(days=7)
+
+LEAST_LEARNERS = 3
+"""A topic is a class's from so many learners on; of fewer, a teacher would know who they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Week:
     """How often each scenario was completed."""
     goals: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each goal was reached, by scenario and goal."""
+    topics: Counter[str] = field(default_factory=Counter)
+    """With how many learners each topic worth working on came up, those of at least ``LEAST_LEARNERS``."""
 
 
 async def week(session: AsyncSession, line_id: UUID) -> Week:
@@ -47,14 +52,27 @@ async def week(session: AsyncSession, line_id: UUID) -> Week:
     goals = await session.execute(
         select(Call.scenario, goal, func.count())
         .join(CallEvent, CallEvent.call_id == Call.id)
-        .where(*talked, CallEvent.kind == "goal")
+        # Below zero: reached in the call before, which this one went on with.
+        .where(*talked, CallEvent.kind == "goal", CallEvent.at_ms >= 0)
         .group_by(Call.scenario, goal)
+    )
+    topic = func.jsonb_array_elements_text(Debrief.content["teacher"]["topics"]).table_valued("name")
+    learners = func.count(Call.learner_id.distinct())
+    topics = await session.execute(
+        select(topic.c.name, learners)
+        .select_from(Call)
+        .join(Debrief, Debrief.call_id == Call.id)
+        .join(topic, true())
+        .where(*talked)
+        .group_by(topic.c.name)
+        .having(learners >= LEAST_LEARNERS)
     )
     return Week(
         callers=callers,
         talk_s=float(talk_s or 0),
         finished=Counter({scenario: times for scenario, times in finished if scenario}),
         goals=Counter({(scenario, reached): times for scenario, reached, times in goals if scenario and reached}),
+        topics=Counter({row[0]: row[1] for row in topics}),
     )
 
 

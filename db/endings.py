@@ -14,10 +14,11 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import flags, jobs
+from db import flags, jobs, ledger, stripping
 from db.calls import FRESH_S, CallFound
 from db.engine import Database
 from db.flags import NewFlag
+from db.ledger import NewEntry
 from db.models import Call, CallEvent, Turn
 
 _LIST_STALE = text("SELECT * FROM call_list_stale(:silent, :limit)")
@@ -53,7 +54,12 @@ class Ending:
     events: Sequence[NewEvent] = ()
     usage: Mapping[str, Any] = field(default_factory=dict)
     cost_micro_usd: int | None = None
+    """Where the ledger has entries of the conversation, their sum is kept instead."""
     cost_complete: bool = False
+    entries: Sequence[NewEntry] = ()
+    """What of it is not booked yet."""
+    lost_response: bool = False
+    """Whether a process died over it, so that its last response was never counted."""
     completed: bool = False
     """Whether the scenario's goals were reached."""
     resumable: bool = False
@@ -90,7 +96,20 @@ async def finish(session: AsyncSession, call_id: UUID, ending: Ending, *, stream
     school_id = await session.scalar(quiet)
     if school_id is None:
         return False
+    await ledger.close_call(
+        session,
+        call_id,
+        entries=ending.entries,
+        complete=ending.cost_complete,
+        lost=ending.lost_response,
+        usage=ending.usage,
+    )
     await flags.record(session, call_id, ending.flags)
+    # Asked once the row is ours: who is forgotten at this moment waits for it, or was before us.
+    words = await stripping.may_keep_words(session, call_id)
+    if not words and ending.resumable:
+        wordless = update(Call).where(Call.id == call_id).values(resume=None)
+        await session.execute(wordless.execution_options(synchronize_session=False))
     ids = {"school_id": school_id, "call_id": call_id}
     if ending.turns:
         await session.execute(
@@ -101,7 +120,7 @@ async def finish(session: AsyncSession, call_id: UUID, ending: Ending, *, stream
                     "ordinal": ordinal,
                     "speaker": turn.speaker,
                     "item_id": turn.item_id,
-                    "text": turn.text,
+                    "text": turn.text if words else None,
                     "start_ms": turn.start_ms,
                     "end_ms": turn.end_ms,
                     "cut": turn.cut,
@@ -113,7 +132,13 @@ async def finish(session: AsyncSession, call_id: UUID, ending: Ending, *, stream
         await session.execute(
             insert(CallEvent),
             [
-                {**ids, "ordinal": ordinal, "at_ms": event.at_ms, "kind": event.kind, "data": dict(event.data)}
+                {
+                    **ids,
+                    "ordinal": ordinal,
+                    "at_ms": event.at_ms,
+                    "kind": event.kind,
+                    "data": dict(event.data) if words else stripping.without_words(event.data),
+                }
                 for ordinal, event in enumerate(ending.events)
             ],
         )

@@ -67,6 +67,8 @@ class Database:
             max_overflow=max_overflow,
             pool_timeout=POOL_TIMEOUT_S,
             pool_pre_ping=True,
+            # What a statement was given may be somebody's words or number, and errors are logged.
+            hide_parameters=True,
             # Admission counts rows after it has waited for a lock: that needs a fresh snapshot per statement.
             isolation_level="READ COMMITTED",
             connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "tcp_user_timeout": SILENT_PEER_MS},

@@ -33,6 +33,7 @@ class Keyring:
         self._numbers = _derive(secret, "ringua number")
         self._tokens = _derive(secret, "ringua token")
         self._pins = _derive(secret, "ringua pin")
+        self._links = _derive(secret, "ringua link")
         self._box = Fernet(base64.urlsafe_b64encode(_derive(secret, "ringua encryption")))
 
     def hash_number(self, e164: str) -> bytes:
@@ -46,6 +47,10 @@ class Keyring:
     def hash_pin(self, line_id: UUID, digits: str) -> bytes:
         """32 bytes that stand for a PIN of one line; the same digits on another line give others."""
         return hmac.digest(self._pins, line_id.bytes + digits.encode(), hashlib.sha256)
+
+    def hash_link(self, token: str) -> bytes:
+        """32 bytes that stand for the address of a page in the database."""
+        return hmac.digest(self._links, token.encode(), hashlib.sha256)
 
     def encrypt(self, text: str) -> bytes:
         """Encrypts and authenticates (Fernet: AES-128-CBC with HMAC-SHA256); the same text never looks the same."""

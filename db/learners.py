@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import Call, CallerIdentity, Learner
+from db.models import Call, CallerIdentity, CallEvent, Learner
+from db.observations import language_of
+
+MOST_PLAYS: Final = 200
+"""Of a learner that are looked at: what is older says nothing about the next scene."""
+GOALS_OF: Final = 5
+"""Plays whose goals are looked at (tutoring.md §1A row 98)."""
 
 # Two webhooks of one new caller must not make two learners.
 _LOCK_NUMBER = text("SELECT pg_advisory_xact_lock(hashtextextended(encode(:number_hash, 'hex'), 0))")
@@ -106,21 +112,45 @@ async def save_settings(session: AsyncSession, learner_id: UUID, changes: Mappin
     )
 
 
-async def completed_scenarios(session: AsyncSession, learner_id: UUID) -> Counter[str]:
-    """How often the learner has completed each scenario."""
-    rows = await session.execute(
-        select(Call.scenario, func.count())
-        .where(Call.learner_id == learner_id, Call.completed, Call.scenario.is_not(None))
-        .group_by(Call.scenario)
-    )
-    return Counter({scenario: times for scenario, times in rows if scenario is not None})
+class Played(NamedTuple):
+    """A call in which a learner talked, to whatever end."""
+
+    scenario: str
+    at: datetime
+    completed: bool
+    goals: frozenset[str] | None
+    """Ids of the goals that were reached; None: not looked up, because the call is too long ago."""
 
 
-async def played_scenarios(session: AsyncSession, learner_id: UUID) -> frozenset[str]:
-    """The scenarios in which the learner has talked at least once, to whatever end."""
-    rows = await session.scalars(
-        select(Call.scenario)
-        .where(Call.learner_id == learner_id, Call.connected_at.is_not(None), Call.scenario.is_not(None))
-        .distinct()
+async def plays(session: AsyncSession, learner_id: UUID, target: str) -> list[Played]:
+    """The learner's calls in a language, the newest last; those that do not say which language are among them."""
+    practised = func.split_part(func.coalesce(Call.menu["target"].astext, ""), "-", 1)
+    talked = (
+        select(Call.id, Call.scenario, Call.connected_at, Call.completed)
+        .where(
+            Call.learner_id == learner_id,
+            Call.connected_at.is_not(None),
+            Call.scenario.is_not(None),
+            practised.in_(("", language_of(target))),
+        )
+        .order_by(Call.started_at.desc(), Call.id)
+        .limit(MOST_PLAYS)
     )
-    return frozenset(scenario for scenario in rows if scenario is not None)
+    rows = (await session.execute(talked)).all()
+    lately = [row[0] for row in rows[:GOALS_OF]]
+    reached: dict[UUID, set[str]] = {call_id: set() for call_id in lately}
+    goal = CallEvent.data["goal"].astext
+    marked = select(CallEvent.call_id, goal).where(CallEvent.call_id.in_(lately), CallEvent.kind == "goal")
+    for call_id, name in await session.execute(marked):
+        reached[call_id].add(name)
+    return [
+        Played(scenario, at, completed, frozenset(reached[call_id]) if call_id in reached else None)
+        for call_id, scenario, at, completed in reversed(rows)
+        if scenario is not None and at is not None
+    ]
+
+
+async def choose_languages(session: AsyncSession, learner_id: UUID, *, native: str, target: str, level: str) -> bool:
+    """Keeps what a learner chose to speak and to practise, and their level in it. False: there is no such learner."""
+    chosen = update(Learner).where(Learner.id == learner_id).values(native=native, target=target, level=level)
+    return await session.scalar(chosen.returning(Learner.id)) is not None

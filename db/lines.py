@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from db.models import Line, missing_settings
 
 SETTINGS = frozenset(
     {"name", "native", "target", "level", "class_prompt", "scenarios", "open", "model", "texts"}
-    | {"helpline", "safeguarding_number", "minors", "kids"}
+    | {"helpline", "safeguarding_number", "minors", "kids", "natives", "targets"}
 )
 """What ``update`` may change; a number stays with its line."""
 
@@ -49,6 +49,15 @@ class LineFound:
     minors: str = "none"
     """The youngest callers: ``none``, ``13+`` or ``under13``; see ``tutor.safety.minors``."""
     kids: bool = False
+    natives: list[str] = field(default_factory=list)
+    """Languages that callers may be spoken to in; empty: only ``native``."""
+    targets: list[str] = field(default_factory=list)
+    """Languages that can be practised; empty: only ``target``."""
+
+    @property
+    def for_children(self) -> bool:
+        """Whether its callers are children; see ``Line.for_children``."""
+        return self.kids or self.minors == "under13"
 
     def missing(self) -> list[str]:
         """The names of what is not set: native, target, level, class_prompt, scenarios."""
@@ -80,6 +89,8 @@ async def add(
     open: bool = False,
     model: str | None = None,
     texts: bool = True,
+    natives: Sequence[str] = (),
+    targets: Sequence[str] = (),
 ) -> Line:
     """Adds a line to the school of the session. ``number`` is E.164.
 
@@ -97,6 +108,8 @@ async def add(
         open=open,
         model=model,
         texts=texts,
+        natives=list(natives),
+        targets=list(targets),
     )
     session.add(line)
     try:

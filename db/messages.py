@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -46,6 +46,9 @@ DELIVERED: Final = frozenset({"delivered", "partially_delivered", "read"})
 UNDELIVERED: Final = frozenset({"undelivered", "failed", "canceled"})
 """Statuses that say the message will not arrive."""
 
+# Of two messages to one number that are due at once, the second sees the first.
+_LOCK_NUMBER = text("SELECT pg_advisory_xact_lock(hashtextextended('text:' || encode(:number_hash, 'hex'), 0))")
+_ENOUGH = text("SELECT number_texted_enough(:number_hash, :since, :most)")
 _FIND = text("SELECT * FROM message_find(:message_id, :carrier_sid)")
 _BLOCK = text("SELECT * FROM sender_block(:account_sid, :sender, :code, :lasts)")
 _BLOCKED = text("SELECT * FROM sender_blocked(:account_sid, :sender, :lasts)")
@@ -61,10 +64,9 @@ class MessageFound:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A message with its ages, in seconds."""
+    """A message with the age of its last attempt, in seconds."""
 
     message: Message
-    age_s: float
     since_attempt_s: float
     """0 when it was never attempted."""
 
@@ -138,19 +140,27 @@ async def texted(session: AsyncSession, number_hash: bytes, *, within: timedelta
     return await session.scalar(sent.limit(1)) is not None
 
 
+async def enough(session: AsyncSession, number_hash: bytes, *, since: datetime, most: int) -> bool:
+    """Whether a number has had ``most`` texts for learners since then, from all schools together; unclear ones count.
+
+    Holds the number until the transaction ends, so that two messages at once are not both the last.
+    """
+    await session.execute(_LOCK_NUMBER, {"number_hash": number_hash})
+    return bool(await session.scalar(_ENOUGH, {"number_hash": number_hash, "since": since, "most": most}))
+
+
 async def lock(session: AsyncSession, message_id: UUID) -> Waiting | None:
     """The message, held until the transaction ends, so that nobody else moves it on meanwhile."""
-    age = func.extract("epoch", func.now() - Message.created_at)
     since_attempt = func.coalesce(func.extract("epoch", func.now() - Message.attempted_at), 0)
     row = (
         await session.execute(
-            select(Message, age, since_attempt)
+            select(Message, since_attempt)
             .where(Message.id == message_id)
             .with_for_update()
             .execution_options(populate_existing=True)
         )
     ).one_or_none()
-    return Waiting(row[0], float(row[1]), float(row[2])) if row else None
+    return Waiting(row[0], float(row[1])) if row else None
 
 
 async def attempt(session: AsyncSession, message_id: UUID) -> int | None:

@@ -50,11 +50,22 @@ class School(Base):
     """A school: the tenant that owns lines, learners and calls."""
 
     __tablename__ = "schools"
+    __table_args__ = (
+        CheckConstraint(
+            "quiet_from_h BETWEEN 0 AND 23 AND quiet_kids_from_h BETWEEN 0 AND 23 AND quiet_until_h BETWEEN 0 AND 23",
+            name="schools_quiet",
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     timezone: Mapped[str]
     """An IANA name, such as ``Europe/Madrid``."""
+    quiet_from_h: Mapped[int] = mapped_column(server_default=text("20"), default=20)
+    """No text messages from this hour of the school's clocks, on lines for children from the next one ..."""
+    quiet_kids_from_h: Mapped[int] = mapped_column(server_default=text("18"), default=18)
+    quiet_until_h: Mapped[int] = mapped_column(server_default=text("8"), default=8)
+    """... to this one; equal hours are no quiet time at all."""
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
 
@@ -116,6 +127,10 @@ class Line(Base):
     """The youngest callers: ``none``, ``13+`` or ``under13``."""
     kids: Mapped[bool] = mapped_column(server_default=_FALSE, default=False)
     """Children's mode."""
+    natives: Mapped[list[str]] = mapped_column(server_default=_EMPTY, default=list)
+    """Languages that callers may be spoken to in; empty: only ``native``."""
+    targets: Mapped[list[str]] = mapped_column(server_default=_EMPTY, default=list)
+    """Languages that can be practised; empty: only ``target``."""
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
     def missing(self) -> list[str]:
@@ -126,6 +141,11 @@ class Line(Base):
     def live(self) -> bool:
         """Whether calls are taken: open, and nothing missing."""
         return self.open and not self.missing()
+
+    @property
+    def for_children(self) -> bool:
+        """Whether its callers are children: their texts go to guardians alone, and earlier in the day."""
+        return self.kids or self.minors == "under13"
 
 
 class CarrierAccount(Base):
@@ -158,6 +178,8 @@ class Learner(Base):
     first_name: Mapped[str | None]
     settings: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY, default=dict)
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    heard_at: Mapped[datetime | None]
+    """When they called last, of the calls that no longer say whose they were (``db.retention``)."""
 
 
 class CallerIdentity(Base):
@@ -197,6 +219,21 @@ class Call(Base):
         Index("calls_line_started", "line_id", "started_at"),
         Index("calls_learner_started", "learner_id", "started_at"),
         Index("calls_caller_started", "caller_hash", "started_at", postgresql_where=text("caller_hash IS NOT NULL")),
+        CheckConstraint("kept IN ('words', 'figures', 'cost')", name="calls_kept"),
+        Index("calls_with_words", "school_id", "ended_at", postgresql_where=text("kept = 'words'")),
+        Index(
+            "calls_without_scene",
+            "school_id",
+            "ended_at",
+            postgresql_where=text("kept = 'words' AND scenario IS NULL"),
+        ),
+        Index("calls_with_figures", "school_id", "ended_at", postgresql_where=text("kept <> 'cost'")),
+        Index(
+            "calls_with_resume",
+            "school_id",
+            "ended_at",
+            postgresql_where=text("resume IS NOT NULL AND state = 'closed'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -232,10 +269,12 @@ class Call(Base):
     usage: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY, default=dict)
     resume: Mapped[dict[str, Any] | None]
     """What another process needs to go on with the conversation; gone once the call has ended well."""
+    kept: Mapped[str] = mapped_column(server_default=text("'words'"), default="words")
+    """What is left of the call: its words too, figures only, or time and cost (``db.stripping``)."""
 
 
 class Turn(Base):
-    """One turn as it was heard, in milliseconds from the start of the media."""
+    """One turn as it was heard, in milliseconds from the start of the media; below zero: in the call gone on with."""
 
     __tablename__ = "turns"
     __table_args__ = (
@@ -369,7 +408,7 @@ class Consent(Base):
 
     __tablename__ = "consents"
     __table_args__ = (
-        CheckConstraint("kind IN ('sms')", name="consents_kind"),
+        CheckConstraint("kind IN ('sms', 'audio')", name="consents_kind"),
         Index(
             "consents_current",
             "school_id",

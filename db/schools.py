@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -33,6 +33,21 @@ async def create(session: AsyncSession, name: str, timezone: str) -> UUID:
     except IntegrityError as error:
         raise SchoolExists(f"There is already a school called {name!r}; choose another name") from error
     return school_id
+
+
+async def set_quiet_hours(
+    session: AsyncSession, school_id: UUID, *, from_h: int, kids_from_h: int, until_h: int
+) -> None:
+    """When the session's school sends no texts: from ``from_h`` by its own clocks, on lines for children from
+    ``kids_from_h``, until ``until_h``.
+
+    Whole hours, 0-23; equal ones are no quiet time at all, which is for rehearsals. Raises ValueError outside of that.
+    """
+    hours = {"quiet_from_h": from_h, "quiet_kids_from_h": kids_from_h, "quiet_until_h": until_h}
+    if wrong := [hour for hour in hours.values() if not 0 <= hour <= 23]:
+        raise ValueError(f"An hour of the day is 0 to 23, not {wrong[0]}")
+    changed = update(School).where(School.id == school_id).values(hours)
+    await session.execute(changed.execution_options(synchronize_session=False))
 
 
 async def by_name(session: AsyncSession, name: str) -> School | None:

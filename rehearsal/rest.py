@@ -26,6 +26,8 @@ from rehearsal.verbs import Inline, Target
 
 _ACCOUNT = "/2010-04-01/Accounts/{account}"
 _ANY = ["GET", "POST", "PUT", "DELETE"]
+_COMPLETE = {"sent", "delivered", "undelivered", "failed", "canceled", "received", "read"}
+"""Statuses of messages on which the carrier has nothing left to do."""
 _CALL_FIELDS = {
     "Status", "Url", "Method", "Twiml", "FallbackUrl", "FallbackMethod", "StatusCallback", "StatusCallbackMethod",
     "TimeLimit",
@@ -59,7 +61,7 @@ class RestApi:
         self.app = Starlette(
             routes=[
                 Route(f"{_ACCOUNT}/Calls.json", self._guarded(self._calls)),
-                Route(f"{_ACCOUNT}/Calls/{{sid}}.json", self._guarded(self._call), methods=["GET", "POST"]),
+                Route(f"{_ACCOUNT}/Calls/{{sid}}.json", self._guarded(self._call), methods=["GET", "POST", "DELETE"]),
                 Route(f"{_ACCOUNT}/Messages.json", self._guarded(self._messages), methods=["GET", "POST"]),
                 Route(f"{_ACCOUNT}/Messages/{{sid}}.json", self._guarded(self._message), methods=_ANY),
                 Route("/{path:path}", self._guarded(self._nothing), methods=_ANY),
@@ -115,6 +117,11 @@ class RestApi:
         call = self._account.calls.get(request.path_params["sid"])
         if call is None:
             raise Refused(404, 20404, f"The requested resource {request.url.path} was not found")
+        if request.method == "DELETE":
+            if call.ended_ms is None:
+                raise Refused(409, 20009, "Cannot delete this resource before it is complete")
+            del self._account.calls[call.sid]
+            return Response(status_code=204)
         if request.method == "POST":
             self._update(call, await _form(request))
         return JSONResponse(call_json(call))
@@ -164,6 +171,8 @@ class RestApi:
         desk = self._account.sms
         message: Message = desk.find(request.path_params["sid"])
         if request.method == "DELETE":
+            if message.status not in _COMPLETE:
+                raise Refused(409, 20009, "Cannot delete this resource before it is complete")
             desk.messages.remove(message)
             return Response(status_code=204)
         if request.method == "POST" and (await _form(request)).get("Body") == "":

@@ -128,10 +128,12 @@ async def _listen(phone: Phone, pace: Pace = PERSON) -> None:
 
 
 async def _finish(phone: Phone, pace: Pace) -> None:
-    """Hears the role's goodbye, agrees to a short text after the calls, and hears the line's goodbye."""
+    """Hears the role's goodbye, agrees to a short text, says how sure they feel, and hears the line's goodbye."""
     await phone.wait_for("stream-ended", ANSWER_S)
     await phone.wait_for("gather", ANSWER_S)  # asked once: a short text after your calls?
     await phone.hear_speech(ANSWER_S)
     await phone.pause(pace.question_s)
     await phone.press("1")
+    await _listen(phone, pace)  # asked after the first call: how sure do you feel?
+    await phone.press("4")
     await phone.wait_for("ended", ANSWER_S)

@@ -21,7 +21,18 @@ from db import schools as school_rows
 from db.lines import NumberTaken
 from db.schools import SchoolExists
 from ringua import bench as benchmark
-from ringua import cli_callers, cli_material, inspecting, logs, serving, storage
+from ringua import (
+    cli_callers,
+    cli_keeping,
+    cli_material,
+    cli_money,
+    cli_report,
+    cli_texts,
+    inspecting,
+    logs,
+    serving,
+    storage,
+)
 from ringua import demo as demo_call
 from ringua import rehearse as rehearse_call
 from ringua.settings import SettingsError, load
@@ -48,8 +59,15 @@ app.add_typer(cli_material.scenario_app, name="scenario")
 app.add_typer(cli_material.prompt_app, name="prompt")
 app.add_typer(cli_callers.pin_app, name="pin")
 app.add_typer(cli_callers.flag_app, name="flag")
+app.add_typer(cli_money.budget_app, name="budget")
+school_app.command("quiet")(cli_texts.school_quiet)
+app.command("cost")(cli_money.cost)
+app.add_typer(cli_keeping.learner_app, name="learner")
+app.add_typer(cli_keeping.policy_app, name="policy")
 line_app.add_typer(cli_material.line_prompt_app, name="prompt")
 line_app.command("safety")(cli_callers.line_safety)
+app.command("report")(cli_report.report)
+app.command("analyse")(cli_report.analyse)
 
 
 def main() -> None:
@@ -177,6 +195,12 @@ def school_list() -> None:
 SchoolOption = Annotated[str, typer.Option(help="The school that owns the line.")]
 NativeOption = Annotated[str | None, typer.Option(help="The callers' own language, such as en.")]
 TargetOption = Annotated[str | None, typer.Option(help="The language they learn, such as es or es-MX.")]
+NativesOption = Annotated[
+    str | None, typer.Option(help="All languages callers may speak, comma-separated; they are asked which. none: one.")
+]
+TargetsOption = Annotated[
+    str | None, typer.Option(help="All languages to practise, comma-separated; callers are asked which. none: one.")
+]
 LevelOption = Annotated[str | None, typer.Option(help="CEFR level, A1 to C2.")]
 PromptOption = Annotated[Path | None, typer.Option(help="A file with this week's words and grammar.")]
 ScenariosOption = Annotated[str | None, typer.Option(help="Scenes in the menu's order, comma-separated.")]
@@ -191,6 +215,8 @@ def line_add(
     school: SchoolOption,
     native: NativeOption = None,
     target: TargetOption = None,
+    natives: NativesOption = None,
+    targets: TargetsOption = None,
     level: LevelOption = None,
     prompt: PromptOption = None,
     scenarios: ScenariosOption = None,
@@ -207,6 +233,7 @@ def line_add(
                 async with data.database.school(owner.id) as session:
                     shelf = await scenario_rows.catalogue(session, catalogue.load())
                     settings = _line_settings(shelf, native, target, level, prompt, scenarios, model, open_, texts)
+                    settings |= cli_callers.line_languages(shelf, natives, targets, native=native, target=target)
                     added = await line_rows.add(
                         session, school_id=owner.id, number=e164(number), name=school, **settings
                     )
@@ -228,6 +255,8 @@ def line_set(
     number: str,
     native: NativeOption = None,
     target: TargetOption = None,
+    natives: NativesOption = None,
+    targets: TargetsOption = None,
     level: LevelOption = None,
     prompt: PromptOption = None,
     scenarios: ScenariosOption = None,
@@ -243,6 +272,14 @@ def line_set(
             async with data.database.school(found.school_id) as session:
                 shelf = await scenario_rows.catalogue(session, catalogue.load())
                 settings = _line_settings(shelf, native, target, level, prompt, scenarios, model, open_, texts)
+                settings |= cli_callers.line_languages(
+                    shelf,
+                    natives,
+                    targets,
+                    native=native or found.native,
+                    target=target or found.target,
+                    before=(found.natives, found.targets),
+                )
                 await _keep_version(session, found.id, found.school_timezone, settings)
                 await line_rows.update(session, found.id, **settings)
         out.print(f"Changed {found.number}.")
@@ -294,6 +331,8 @@ def line_show(number: str) -> None:
             "takes calls": "yes" if found.live else f"no: {missing} not set" if missing else "closed",
             "native": found.native,
             "target": found.target,
+            "callers may speak": ", ".join(found.natives) or None,
+            "can be practised": ", ".join(found.targets) or None,
             "level": found.level,
             "scenes": ", ".join(found.scenarios),
             "model": found.model or "the service's",

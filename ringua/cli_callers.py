@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import typer
 from rich.table import Column, Table
@@ -14,12 +15,74 @@ from db.pins import PinsExhausted, Role
 from ringua import storage
 from ringua.settings import load
 from ringua.terminal import Trouble, e164, find_line, find_school, out, run
+from telephony.ivr.questions import MOST_LANGUAGES, MOST_TARGETS
+from telephony.languages import same_language
 from tutor.safety.minors import Minors, minors_allowed
+from tutor.script.catalogue import Catalogue, CatalogueError
 
 pin_app = typer.Typer(no_args_is_help=True, help="PINs by which learners, teachers and families say who they are.")
 flag_app = typer.Typer(no_args_is_help=True, help="Calls that somebody at the school must look at.")
 
 NO_CONTACT = "none"
+ONE_LANGUAGE: Final = "none"
+"""What is given for several languages when a line is to have only its own again."""
+
+
+def line_languages(
+    shelf: Catalogue,
+    natives: str | None,
+    targets: str | None,
+    *,
+    native: str | None,
+    target: str | None,
+    before: tuple[Sequence[str], Sequence[str]] = ((), ()),
+) -> dict[str, Any]:
+    """The settings of a line that offers several languages, checked against one another; what is not given stays.
+
+    Args:
+        shelf: the languages there are.
+        natives: tags of what callers may speak, comma-separated, or ``none``.
+        targets: the same of what can be practised.
+        native: the line's own, as that of the target.
+        target: None: not set yet.
+        before: what the line has offered so far.
+
+    Raises:
+        Trouble: a language is unknown or of the other kind, there are too many, or one has no partner.
+    """
+    if natives is None and targets is None:
+        return {}
+    spoken, practised = (list(tags) for tags in before)
+    if natives is not None:
+        spoken = _languages(shelf, natives, "native", MOST_LANGUAGES, native)
+    if targets is not None:
+        practised = _languages(shelf, targets, "target", MOST_TARGETS, target)
+    learned = practised or ([target] if target else [])
+    for tag in spoken if learned else ():
+        if all(same_language(tag, other) for other in learned):
+            raise Trouble(f"Who speaks {tag} would have nothing to practise: --targets needs another language.")
+    return {"natives": spoken, "targets": practised}
+
+
+def _languages(
+    shelf: Catalogue, given: str, kind: Literal["native", "target"], most: int, own: str | None
+) -> list[str]:
+    if given.strip() == ONE_LANGUAGE:
+        return []
+    able = shelf.natives if kind == "native" else shelf.targets
+    try:
+        found = [shelf.language(tag.strip()) for tag in given.split(",") if tag.strip()]
+    except CatalogueError as error:
+        raise Trouble(str(error)) from error
+    for language in found:
+        if language not in able:
+            raise Trouble(f"{language.tag} is no {kind} language; these are: {', '.join(one.tag for one in able)}.")
+    tags = list(dict.fromkeys(language.tag for language in found))
+    if own is not None and shelf.language(own).tag not in tags:
+        tags.insert(0, shelf.language(own).tag)
+    if len(tags) > most:
+        raise Trouble(f"A caller can choose among {most} {kind} languages, not {len(tags)}: open another line.")
+    return tags
 
 
 def line_safety(

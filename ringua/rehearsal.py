@@ -177,6 +177,8 @@ async def set_up_line(storage: Storage, plan: LinePlan, number: str = LINE) -> N
         "model": plan.model,
     }
     async with storage.database.school(school_id) as session:
+        # A rehearsal is seen to its end at whatever hour.
+        await schools.set_quiet_hours(session, school_id, from_h=0, kids_from_h=0, until_h=0)
         if found is None:
             await lines.add(session, school_id=school_id, number=number, name=SCHOOL, **settings)
         else:

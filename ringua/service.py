@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 import structlog
@@ -18,6 +19,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from console import debrief_page
+from db import audit
+from db.forgetting import forget_learner
 from db.models import Call
 from db.scenarios import Catalogues
 from ringua.carriers import environment_account
@@ -121,6 +125,8 @@ async def assembled(
         catalogues=catalogues,
         answer=answering.answer,
         max_calls=settings.max_calls,
+        model=settings.realtime_model,
+        transcribe_model=settings.transcribe_model,
         minors=settings.minors,
         prewarm=prewarm,
         release=prewarmer.release,
@@ -160,6 +166,8 @@ def _gate(settings: Settings, storage: Storage) -> Gate:
 def _app(door: Door, storage: Storage, service: Callable[[], Service]) -> FastAPI:
     app = FastAPI(title="Ringua", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(webhooks.router(door))
+    forget = partial(forget_learner, actor=audit.LEARNER)
+    app.include_router(debrief_page.router(storage.database, storage.keyring, door.catalogues, forget))
 
     @app.get("/healthz")
     async def healthz() -> PlainTextResponse:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ringua.mail import Mail
 from tutor.safety.minors import Minors
 
 
@@ -47,6 +48,9 @@ class Settings(BaseSettings):
     text_model: str = Field("gpt-6-luna", alias="RINGUA_TEXT_MODEL", min_length=1)
     transcribe_model: str = Field("gpt-transcribe", alias="RINGUA_TRANSCRIBE_MODEL", min_length=1)
 
+    smtp_url: str | None = Field(None, alias="SMTP_URL")
+    """The server for mail to people at schools, as `ringua.mail` reads it; unset: alerts are in the log alone."""
+
     level_preset: Literal["ringua", "seed"] = Field("ringua", alias="RINGUA_LEVEL_PRESET")
     """How long the line waits for a learner: our silences, or the shorter ones of the first plan (levels.toml)."""
     audio: Literal["pcm", "pcmu"] = Field("pcm", alias="RINGUA_AUDIO")
@@ -70,6 +74,13 @@ class Settings(BaseSettings):
         if "_" in parts.hostname:
             raise ValueError("carriers refuse host names with an underscore")
         return value.rstrip("/")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: str | None) -> str | None:
+        if value is not None:
+            Mail.parse(value)
+        return value
 
     @model_validator(mode="after")
     def _belong_together(self) -> Settings:
@@ -152,4 +163,4 @@ def _sentence(problem: object) -> str:
 
 
 def _secret(name: str) -> bool:
-    return any(word in name for word in ("KEY", "TOKEN", "SECRET", "DATABASE_URL"))
+    return any(word in name for word in ("KEY", "TOKEN", "SECRET", "DATABASE_URL", "SMTP_URL"))

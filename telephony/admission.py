@@ -5,7 +5,8 @@ It knows the database and the catalogue, and no carrier: what it decides is spok
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
@@ -16,13 +17,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import calls, class_prompts, consents, learners, lines
 from db.engine import Database
 from db.keyring import Keyring
+from db.limits import Payer
 from db.lines import LineFound
 from db.scenarios import Catalogues
-from telephony import numbers
+from telephony import allowance, numbers
+from telephony.allowance import NothingLeft
 from telephony.ivr.menu import Person
 from telephony.ivr.record import MenuRecord
-from telephony.menus import SCHOOL_NAME_CHARACTERS, learners_menu, native_of, offered_on
+from telephony.languages import native_of, offered_on
+from telephony.menus import SCHOOL_NAME_CHARACTERS, learners_menu, strangers_menu
 from telephony.numbers import Guest
+from tutor.realtime.planning import usual_minute
 from tutor.safety.minors import Minors, minors_allowed
 from tutor.script.catalogue import Catalogue
 from tutor.script.language import Language
@@ -40,6 +45,8 @@ class Inbound:
     caller: str
     can_text: bool = False
     """Whether the account can send text messages."""
+    verstat: str = ""
+    """What the carrier found of the caller's signature; see ``numbers.identify``."""
 
     def __repr__(self) -> str:
         """Shows the call, not the numbers."""
@@ -56,7 +63,7 @@ class TurnedAway:
     """The line may not or cannot take the call now: one sentence and good-bye."""
 
     language: Language
-    sentence: Literal["door.closed", "door.busy"]
+    sentence: Literal["door.closed", "door.busy", "door.minutes_used", "door.budget_spent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +93,21 @@ async def decide(
     catalogues: Catalogues,
     max_calls: int,
     minors: Minors = "none",
+    model: str = "",
+    transcribe_model: str = "",
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Decision:
     """Admits a call or says why not. Asked again for the same call, it answers from the call's row.
 
-    A first call from a number makes a learner with the line's languages and level. Callers without a number are guests;
-    where several learners share one, the menu asks who is calling.
+    Whoever calls from a new number becomes its learner once a scene begins. Callers without a number are guests; where
+    several learners share one, the menu asks who is calling.
 
     Args:
         max_calls: how many calls may go on at once, all schools and processes together.
         minors: the youngest callers that the operator may take; a line for younger ones is closed.
+        model: the service's speech model, by which a minute is priced; empty, or without a price: as the dearest one.
+        transcribe_model: the same of the learner's words in writing.
+        now: says what time it is, aware.
 
     Raises:
         SQLAlchemyError: the database cannot be asked.
@@ -113,15 +126,21 @@ async def decide(
             menu = MenuRecord.read(call.menu)
             catalogue = await catalogues.of(session, call.school_id, menu.scenarios)
         return Admitted(call.school_id, call.id, menu, False, line, call.caller_hash, catalogue)
+    at = now()
     try:
         async with database.school(line.school_id) as session:
             catalogue = await catalogues.of(session, line.school_id, line.scenarios)
             open_to_its_callers = line.live and minors_allowed(line.minors, minors)
             if not open_to_its_callers or not offered_on(line, catalogue):
                 return TurnedAway(native_of(line, catalogue), "door.closed")
-            return await _admit(session, inbound, line, keyring, catalogue, max_calls)
+            minute = usual_minute(line.model or model, transcribe_model, line.number)
+            return await _admit(session, inbound, line, keyring, catalogue, max_calls, minute, at)
     except calls.NoSlot:
         return TurnedAway(native_of(line, catalogues.packaged), "door.busy")
+    except NothingLeft as nothing:
+        async with database.school(line.school_id) as session:
+            await allowance.turned_away(session, nothing, call_sid=inbound.call_sid, number=line.number, at=at)
+        return TurnedAway(native_of(line, catalogues.packaged), nothing.sentence)
 
 
 async def _admit(
@@ -131,40 +150,38 @@ async def _admit(
     keyring: Keyring,
     catalogue: Catalogue,
     max_calls: int,
+    minute_micro_usd: int,
+    at: datetime,
 ) -> Admitted:
-    caller = numbers.identify(inbound.caller, region=numbers.region_of(line.number))
+    caller = numbers.identify(inbound.caller, region=numbers.region_of(line.number), verstat=inbound.verstat)
     number_hash = None if isinstance(caller, Guest) else keyring.hash_number(caller.e164)
-    learner, sharing = None, []
-    if number_hash is not None and not isinstance(caller, Guest):
-        sharing = await learners.by_number_hash(session, number_hash)
-        if len(sharing) == 1:
-            learner = sharing[0]
-        elif not sharing:
-            learner = await learners.create_with_number(
-                session,
-                school_id=line.school_id,
-                number_hash=number_hash,
-                last_two=numbers.last_two(caller.e164),
-                native=line.native or "",
-                target=line.target or "",
-                level=line.level or "",
-            )
+    sharing = await learners.by_number_hash(session, number_hash) if number_hash is not None else []
+    learner = sharing[0] if len(sharing) == 1 else None
     # At the end of a first call it was asked, unless that was hung up. A child is not asked.
-    askable = bool(sharing) and learner is not None and inbound.can_text and line.texts and not line.kids
-    menu = await learners_menu(
-        session,
-        line,
-        catalogue,
-        learner,
-        school=line.school_name[:SCHOOL_NAME_CHARACTERS],
-        returning=bool(sharing),
-        ask_consent=askable and number_hash is not None and not await consents.asked(session, number_hash),
-    )
+    askable = learner is not None and inbound.can_text and line.texts and not line.for_children
+    school = line.school_name[:SCHOOL_NAME_CHARACTERS]
+    if sharing:
+        menu = await learners_menu(
+            session,
+            line,
+            catalogue,
+            learner,
+            school=school,
+            returning=True,
+            ask_consent=askable and number_hash is not None and not await consents.asked(session, number_hash),
+            by_name=True,
+            caller_hash=number_hash,
+        )
+    else:
+        menu = await strangers_menu(session, line, catalogue, school=school, newcomer=number_hash is not None)
     if len(sharing) > 1:
         people = tuple(Person(str(person.id), person.first_name) for person in sharing)
         menu = msgspec.structs.replace(menu, people=people)
-    today = class_prompts.day_in(line.school_timezone, datetime.now(UTC))
+    today = class_prompts.day_in(line.school_timezone, at)
     material = await class_prompts.live(session, line.id, today)
+    # Learners who share a number are asked who they are first, and their minutes when their scene begins.
+    payer = Payer(line.school_id, line.id, learner.id if learner else None, caller_hash=number_hash)
+    periods = await allowance.require(session, payer, minute_micro_usd=minute_micro_usd, at=at)
     # Last, because the count of calls stays locked until the transaction ends.
     call = await calls.open_call(
         session,
@@ -178,6 +195,7 @@ async def _admit(
         level=menu.level,
         class_prompt_version=material.version if material is not None else None,
     )
+    await allowance.set_aside(session, replace(payer, call_id=call.id), periods, minute_micro_usd=minute_micro_usd)
     fresh = await calls.save_menu(session, call.id, 0, menu.write())
     if not fresh:  # the carrier's first request was admitted while this one waited for the count
         menu = MenuRecord.read(call.menu)

@@ -10,6 +10,7 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -17,7 +18,7 @@ import stamina
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from db import calls, class_prompts, debriefs, endings, error_notes, learners, lines
+from db import calls, class_prompts, debriefs, endings, learners, ledger, lines
 from db.endings import Ending, NewEvent, NewTurn
 from db.engine import Database
 from db.flags import NewFlag
@@ -25,24 +26,23 @@ from db.models import Call as CallRow
 from db.scenarios import Catalogues
 from db.tokens import Claim
 from telephony.audio.transcode import Format, transcoder
+from telephony.books import Books, LeftBehind
 from telephony.call import Call
 from telephony.clips import ClipKey, ClipShelf, SchoolClips
+from telephony.coming_back import BROKE_OFF
 from telephony.ivr.record import MenuRecord
-from telephony.ledger import Ledger
 from telephony.leg import PhoneLeg
 from telephony.link import RENEW_BEFORE_S, Session
 from telephony.moderating import Moderator
 from telephony.prewarm import Prewarmer
-from tutor.learning.focus import focus
-from tutor.learning.patterns import patterns
+from telephony.remembered import remembered
 from tutor.learning.timeline import Entry, Timeline
 from tutor.realtime.pricing import Prices
-from tutor.realtime.protocol import ModelFailed
+from tutor.realtime.protocol import ModelFailed, Used
 from tutor.script.scene import Scene
 from tutor.script.voice_choice import voice_for
 from tutor.talk.conversation import Conversation
-from tutor.talk.exchange import Moderated
-from tutor.talk.needs import Needs
+from tutor.talk.exchange import EndBy, Moderated
 from tutor.talk.rules import Rules
 from tutor.talk.setup import essential_texts, fixed_texts, session_config, starting_speed, turn_detection
 from tutor.talk.snapshot import Snapshot
@@ -90,6 +90,35 @@ class _Booked:
     voice: str
     rules: Rules
     resumed: Snapshot | None
+    books: Books
+
+
+class _Bell:
+    """Wakes the keeper of a call."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+        self._progressed = False
+
+    def progress(self) -> None:
+        """A checkpoint is due."""
+        self._progressed = True
+        self._rung.set()
+
+    def ring(self) -> None:
+        """Something is to be written down, and the checkpoint can wait."""
+        self._rung.set()
+
+    async def wait(self, at_most_s: float) -> bool:
+        """Waits for a ring; whether a checkpoint is due."""
+        try:
+            async with asyncio.timeout(at_most_s):
+                await self._rung.wait()
+        except TimeoutError:
+            pass  # nobody spoke: a sign of life alone
+        self._rung.clear()
+        progressed, self._progressed = self._progressed, False
+        return progressed
 
 
 class StreamUnknown(Exception):
@@ -112,9 +141,10 @@ class Answering:
         moderator: Moderator,
         watch: Watch | None = None,
         clock: Callable[[], float],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``clock``: the running loop's monotonic seconds; ``safety_identifier``: from a caller's keyed hash;
-        ``moderator``: the second listener."""
+        ``moderator``: the second listener; ``now``: what time it is, aware."""
         self._database = database
         self._catalogues = catalogues
         self._clips = clips
@@ -125,6 +155,7 @@ class Answering:
         self._moderator = moderator
         self._watch = watch
         self._clock = clock
+        self._now = now
         self._live: dict[str, PhoneLeg] = {}
         self._changed = asyncio.Event()
 
@@ -141,17 +172,17 @@ class Answering:
         watch = self._watch
         timeline = Timeline(None if watch is None else lambda entry: watch(sid, entry))
         conversation = Conversation(scene, booked.rules, timeline, booked.resumed)
-        ledger = Ledger(
-            self._prices,
-            model=booked.model,
-            transcribe_model=self._speech.transcribe_model,
-            before=booked.resumed.spent if booked.resumed is not None else None,
-        )
+        books = booked.books
 
         async def connect(*, receive: Callable[[bytes], None], lost: Callable[[ModelFailed], None]) -> Session:
             return await self._connect(sid, booked, receive, lost)
 
-        progress = asyncio.Event()
+        bell = _Bell()
+
+        def use(used: Used) -> None:
+            books.ledger.book(used)
+            bell.ring()
+
         call = Call(
             leg,
             connect,
@@ -160,22 +191,23 @@ class Answering:
             clips=SchoolClips(self._clips, claim.school_id),
             voice=booked.voice,
             turn_detection=turn_detection(scene, booked.rules.needs),
-            on_usage=ledger.book,
+            on_usage=use,
             clock=self._clock,
             essential=essential_texts(scene),
             began_ms=booked.resumed.elapsed_ms if booked.resumed is not None else 0,
-            on_progress=progress.set,
+            on_progress=bell.progress,
             renew_before_s=self._speech.renew_before_s,
             on_words=lambda item, words: self._moderator.listen(
                 item, words, lambda found, categories: call.tell(Moderated(found, categories))
             ),
         )
 
-        def snapshot() -> Snapshot:
-            return msgspec.structs.replace(conversation.snapshot(int(call.now_ms)), spent=ledger.summary())
+        def snapshot(*, whole: bool = False) -> Snapshot:
+            return msgspec.structs.replace(conversation.snapshot(int(call.now_ms)), spent=books.summary(whole=whole))
 
         self._live[sid] = leg
-        keeping = asyncio.create_task(self._keep(leg, booked, snapshot, progress), name="call-keeper")
+        bell.ring()  # at once: what the call may use is asked while the greeting plays
+        keeping = asyncio.create_task(self._keep(leg, booked, call, snapshot, bell), name="call-keeper")
         try:
             await call.run()
         finally:
@@ -183,7 +215,7 @@ class Answering:
             await asyncio.gather(keeping, return_exceptions=True)
             # Together: the carrier asks at once how the call ended, and the model's server may be slow to let go.
             lost = conversation.end_reason in HANDED_ON
-            ending = self._hand_on(booked, snapshot()) if lost else self._close(booked, conversation, ledger)
+            ending = self._hand_on(booked, snapshot(whole=True)) if lost else self._close(booked, conversation)
             try:
                 await asyncio.gather(call.close(), ending)
             finally:
@@ -216,33 +248,46 @@ class Answering:
             catalogue = await self._catalogues.of(session, school_id, (row.scenario,))
             material = await class_prompts.of_call(session, row, line.class_prompt)
             learner = await learners.get(session, row.learner_id) if row.learner_id is not None else None
-            notes = await error_notes.of_learner(session, learner.id) if learner is not None else []
-        practise = focus(patterns(notes), line.target or "")
-        needs = Needs.read(learner.settings if learner is not None else {})
-        menu = MenuRecord.read(row.menu)
-        resumed = Snapshot.read(row.resume) if row.resume is not None else None
+            menu = MenuRecord.read(row.menu)
+            target = menu.target or line.target or ""
+            known = await remembered(
+                session, catalogue, learner, target=target, kids=line.for_children, now=self._now()
+            )
+            model = line.model or self._speech.model
+            resumed = Snapshot.read(row.resume) if row.resume is not None else None
+            elapsed_ms = resumed.elapsed_ms if resumed is not None else 0
+            books = await Books.begin(
+                session,
+                row,
+                line,
+                prices=self._prices,
+                model=model,
+                transcribe_model=self._speech.transcribe_model,
+                elapsed_ms=elapsed_ms,
+                at=self._now(),
+            )
+        seed = zlib.crc32(row.carrier_sid.encode())
         scene = catalogue.scene(
             row.scenario,
             native=menu.native,
-            target=line.target or "",
+            target=target,
             level=row.level or line.level or "",
             class_prompt=material,
-            focus=practise.instruction if practise is not None else "",
-            seed=zlib.crc32(row.carrier_sid.encode()),
+            seed=seed,
             kid=menu.kids,
         )
+        scene = known.brought_to(scene, seed)
         speed = starting_speed(scene.level, slower=bool(claim.payload.get("slower")))
         voice = voice_for(scene.scenario.voice, int(claim.payload.get("voice") or 0))
-        model = line.model or self._speech.model
         rules = Rules(
             call_limit_ms(self._speech.max_call_minutes, kids=menu.kids),
             speed,
-            needs,
+            known.needs,
             helpline=line.helpline,
             contact=line.safeguarding_number is not None,
             kid=menu.kids,
         )
-        return _Booked(row, stream, model, scene, speed, voice, rules, resumed)
+        return _Booked(row, stream, model, scene, speed, voice, rules, resumed, books)
 
     async def _connect(
         self, sid: str, booked: _Booked, receive: Callable[[bytes], None], lost: Callable[[ModelFailed], None]
@@ -266,34 +311,39 @@ class Answering:
         return session
 
     async def _keep(
-        self, leg: PhoneLeg, booked: _Booked, snapshot: Callable[[], Snapshot], progress: asyncio.Event
+        self, leg: PhoneLeg, booked: _Booked, call: Call, snapshot: Callable[[], Snapshot], bell: _Bell
     ) -> None:
-        """Shows life, and writes a checkpoint after each turn of the learner and each goal.
+        """Shows life, writes a checkpoint after each turn of the learner and each goal, and settles the account.
 
-        Ends the leg when the call was closed, or taken up by another stream, meanwhile.
+        Tells the conversation when it must end; ends the leg when the call was closed, or taken up by another stream,
+        meanwhile.
         """
-        row = booked.row
+        row, books = booked.row, booked.books
         while True:
-            try:
-                async with asyncio.timeout(HEARTBEAT_S):
-                    await progress.wait()
-            except TimeoutError:
-                pass  # nobody spoke: a sign of life alone
-            progressed = progress.is_set()
-            progress.clear()
+            progressed = await bell.wait(HEARTBEAT_S)
+            self._end_in_time(call, books)
             try:
                 async with asyncio.timeout(DATABASE_TIMEOUT_S), self._database.school(row.school_id) as session:
                     if progressed:
                         ours = await calls.checkpoint(session, row.id, snapshot().write(), stream=booked.stream)
                     else:
                         ours = await calls.heartbeat(session, row.id, stream=booked.stream)
+                    settled = await books.settle(session, call.now_ms, self._now()) if ours else None
             except (TimeoutError, SQLAlchemyError, OSError) as error:
                 log.warning("heartbeat.missed", call=row.carrier_sid, problem=type(error).__name__)
                 continue
-            if not ours:
+            if settled is None:
                 log.warning("call.taken_over", call=row.carrier_sid)
                 await leg.close()
                 return
+            books.settled(settled)
+            self._end_in_time(call, books)
+
+    def _end_in_time(self, call: Call, books: Books) -> None:
+        """Minutes and money are the conversation's only as a time at which it must be over."""
+        end_ms = books.end_ms(call.now_ms)
+        if end_ms is not None:
+            call.tell(EndBy(end_ms))
 
     async def _hand_on(self, booked: _Booked, snapshot: Snapshot) -> None:
         """The stream is gone and the caller may still be there: what is needed to go on is written down."""
@@ -302,14 +352,18 @@ class Answering:
             with attempt:
                 async with asyncio.timeout(DATABASE_TIMEOUT_S), self._database.school(row.school_id) as session:
                     await calls.checkpoint(session, row.id, snapshot.write(), stream=booked.stream)
+                    await ledger.book(session, booked.books.payer, booked.books.ledger.pending, at=self._now())
                     await calls.disconnected(session, row.id, stream=booked.stream)
 
-    async def _close(self, booked: _Booked, conversation: Conversation, ledger: Ledger) -> None:
-        ending = ending_of(conversation, ledger, booked.row.id, booked.row.school_id)
+    async def _close(self, booked: _Booked, conversation: Conversation) -> None:
+        books = booked.books
+        ending = ending_of(conversation, books, booked.row.id, booked.row.school_id)
         async for attempt in stamina.retry_context(on=_DATABASE_TROUBLE, attempts=5, timeout=60.0):
             with attempt:
                 async with asyncio.timeout(DATABASE_TIMEOUT_S), self._database.school(booked.row.school_id) as session:
-                    await endings.finish(session, booked.row.id, ending, stream=booked.stream)
+                    if not await endings.finish(session, booked.row.id, ending, stream=booked.stream):
+                        # Another stream has the call; what this one used is to be paid for all the same.
+                        await ledger.book(session, books.payer, books.ledger.pending, at=self._now())
 
 
 def call_limit_ms(minutes: float, *, kids: bool) -> int:
@@ -317,36 +371,45 @@ def call_limit_ms(minutes: float, *, kids: bool) -> int:
     return int(min(minutes, KIDS_CALL_MINUTES if kids else math.inf) * 60_000)
 
 
-def ending_of(conversation: Conversation, ledger: Ledger, call_id: UUID, school_id: UUID) -> Ending:
+def ending_of(conversation: Conversation, books: Books, call_id: UUID, school_id: UUID) -> Ending:
     """What a conversation leaves behind in the database."""
     timeline = conversation.timeline
     last_ms = timeline.entries[-1].at_ms if timeline.entries else 0
     snapshot = conversation.snapshot(last_ms)
+    reason = conversation.end_reason or "process_lost"
     return Ending(
-        reason=conversation.end_reason or "process_lost",
+        reason=reason,
         turns=_turns(snapshot),
         events=_events(snapshot),
-        usage=ledger.summary(),
-        cost_micro_usd=ledger.micro_usd,
-        cost_complete=ledger.micro_usd is not None,
+        usage=books.ledger.summary(),
+        cost_micro_usd=books.ledger.micro_usd,
+        cost_complete=books.complete,
+        entries=books.ledger.pending,
         completed=conversation.succeeded,
+        resumable=reason in BROKE_OFF and not conversation.succeeded,
         flags=_flags(snapshot),
         job=_debrief_job(call_id, school_id),
     )
 
 
 def ending_from_checkpoint(call: CallRow, reason: str) -> Ending:
-    """What a call leaves behind whose process died: all that its last checkpoint holds; its cost is not complete."""
+    """What a call leaves behind that no driver closes: all that its last checkpoint holds.
+
+    Where a process died over it, its cost is not complete.
+    """
     job = _debrief_job(call.id, call.school_id) if call.connected_at is not None else None
+    left = LeftBehind.by(call)
     if call.resume is None:
-        return Ending(reason, job=job)
+        return Ending(reason, cost_complete=left.complete, lost_response=left.lost_response, job=job)
     snapshot = Snapshot.read(call.resume)
     return Ending(
         reason,
         turns=_turns(snapshot),
         events=_events(snapshot),
-        usage=snapshot.spent,
-        cost_micro_usd=snapshot.spent.get("micro_usd"),
+        usage=left.usage,
+        cost_micro_usd=left.usage.get("micro_usd"),
+        cost_complete=left.complete,
+        lost_response=left.lost_response,
         resumable=True,
         flags=_flags(snapshot),
         job=job,

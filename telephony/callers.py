@@ -1,4 +1,4 @@
-"""An answer in a menu that says who calls: a PIN, or one of several who share a telephone.
+"""An answer in a menu that says who calls: a PIN, one of several who share a telephone, languages, or a first scene.
 
 It looks up what a pure menu cannot know, and begins the menu that belongs to whoever it turned out to be. The digits of
 a PIN are kept nowhere. It knows no carrier.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,8 +20,10 @@ from db.keyring import Keyring
 from db.models import Call, Line, School
 from db.pins import DIGITS, Known
 from telephony import menus
+from telephony.ivr.menu import MenuState
+from telephony.ivr.questions import QuestionsState
 from telephony.ivr.record import At, MenuRecord
-from telephony.ivr.steps import SPOKEN, Ask, Identify
+from telephony.ivr.steps import SPOKEN, Ask, Choose, Chosen, Identify
 from telephony.ivr.teacher import TeacherState
 from tutor.script.catalogue import Catalogue
 from tutor.script.class_prompt import ClassPrompt
@@ -79,41 +82,153 @@ async def answered(
         learner = now.step.learner
         who = Known("learner", UUID(learner)) if learner is not None else None
         return await _as(session, catalogue, call, record, who)
+    if isinstance(now.step, Choose):
+        return await _questions(session, catalogue, call, record, now)
+    if isinstance(now.step, Chosen):
+        return await _chosen(session, catalogue, call, following, now, now.step)
     if isinstance(now.state, TeacherState) and isinstance(before.state, TeacherState):
         await _keep_material(session, call, before.state, now.state)
     return Answered(following, now)
+
+
+async def enrol(session: AsyncSession, call: Call, record: MenuRecord, at: At, last_two: str) -> UUID | None:
+    """Makes a learner of a newcomer whose first scene begins, in the transaction of ``session``; returns the call's.
+
+    Who only listens, or turns out to be a teacher or a family, leaves nothing behind.
+
+    Args:
+        call: the caller's.
+        record: their menu.
+        at: where they are in it.
+        last_two: the last digits of the number that calls.
+
+    Raises:
+        SQLAlchemyError: the database cannot be asked.
+    """
+    if not record.newcomer or call.learner_id is not None or call.caller_hash is None:
+        return call.learner_id
+    made = await learners.create_with_number(
+        session,
+        school_id=call.school_id,
+        number_hash=call.caller_hash,
+        last_two=last_two,
+        native=record.native,
+        target=record.target,
+        level=record.level,
+    )
+    await calls.identify(session, call.id, made.id)
+    if isinstance(at.state, MenuState) and (at.state.slower or at.state.voice):
+        await learners.save_settings(session, made.id, {"slower": at.state.slower, "voice": at.state.voice})
+    return made.id
 
 
 async def _as(
     session: AsyncSession, catalogue: Catalogue, call: Call, record: MenuRecord, who: Known | None
 ) -> Answered:
     """Begins the menu of whoever calls; None is a guest, whose PIN was not known."""
-    line = await lines.get(session, call.line_id)
-    if line is None:
-        raise LookupError("The line of this call is gone.")
-    found = await _menu_of(session, catalogue, line, record, who)
+    line = await _line(session, call)
+    found = await _menu_of(session, catalogue, line, call, record, who)
     is_learner = who is not None and who.role == "learner"
     await calls.identify(session, call.id, who.learner_id if who is not None and is_learner else None)
     found = found.after(record)
     return Answered(found, found.at(catalogue))
 
 
+async def _line(session: AsyncSession, call: Call) -> Line:
+    line = await lines.get(session, call.line_id)
+    if line is None:
+        raise LookupError("The line of this call is gone.")
+    return line
+
+
+async def _questions(session: AsyncSession, catalogue: Catalogue, call: Call, record: MenuRecord, at: At) -> Answered:
+    """Begins the questions about languages for whoever wants others; who is known is not asked how far they are."""
+    line = await _line(session, call)
+    learner = await learners.get(session, call.learner_id) if call.learner_id is not None else None
+    levels = await menus.levels_of(session, line, catalogue, learner) if learner is not None else {}
+    asked = menus.questions_of(line, catalogue, levels=levels, greet=False)
+    if asked is None:
+        # The line was changed during the call: there is nothing to choose any more.
+        return Answered(record.answered("*"), record.answered("*").at(catalogue))
+    found = menus.questions_menu(line, catalogue, asked, school=record.school, newcomer=record.newcomer)
+    found = msgspec.structs.replace(
+        found, native=record.native, target=record.target, level=record.level, **_settings(at)
+    ).after(record)
+    return Answered(found, found.at(catalogue))
+
+
+async def _chosen(
+    session: AsyncSession, catalogue: Catalogue, call: Call, record: MenuRecord, at: At, chosen: Chosen
+) -> Answered:
+    """Begins the menu in the languages that were chosen; a learner keeps them.
+
+    Args:
+        record: the questions, with their last answer.
+        at: where that led.
+        chosen: what it came to.
+    """
+    line = await _line(session, call)
+    learner = await learners.get(session, call.learner_id) if call.learner_id is not None else None
+    if learner is not None:
+        await learners.choose_languages(
+            session, learner.id, native=chosen.native, target=chosen.target, level=chosen.level
+        )
+        await session.refresh(learner)
+    greeted = isinstance(at.state, QuestionsState) and at.state.greeted
+    found = await menus.learners_menu(
+        session,
+        line,
+        catalogue,
+        learner,
+        school=record.school,
+        returning=learner is not None,
+        opening="" if greeted else None,
+        chosen=chosen,
+        newcomer=record.newcomer,
+    )
+    first = record.since == 0
+    before = msgspec.structs.replace(record, answers=record.answers[:-1])
+    found = msgspec.structs.replace(
+        found,
+        slower=record.slower or found.slower,
+        voice=record.voice or found.voice,
+        asked_s=record.heard_s(catalogue) if first else 0.0,
+    ).after(before)
+    return Answered(found, found.at(catalogue))
+
+
+def _settings(at: At) -> dict[str, Any]:
+    """What was set before there was a learner to keep it."""
+    return {"slower": at.state.slower, "voice": at.state.voice} if isinstance(at.state, MenuState) else {}
+
+
 async def _menu_of(
-    session: AsyncSession, catalogue: Catalogue, line: Line, record: MenuRecord, who: Known | None
+    session: AsyncSession, catalogue: Catalogue, line: Line, call: Call, record: MenuRecord, who: Known | None
 ) -> MenuRecord:
     school = record.school
     if who is not None and who.role == "teacher":
         return await menus.teachers_menu(session, line, line.id, catalogue, school=school)
     person = await learners.get(session, who.learner_id) if who is not None and who.learner_id is not None else None
     if who is None or person is None:
+        # Who had no learner's menu goes on in the languages they were spoken to.
+        kept = Chosen(record.native, record.target, record.level) if call.learner_id is None and record.target else None
         return await menus.learners_menu(
-            session, line, catalogue, None, school=school, returning=False, opening="pin.closed"
+            session, line, catalogue, None, school=school, returning=False, opening="pin.closed", chosen=kept
         )
     if who.role == "family":
         return await menus.familys_menu(session, line, catalogue, person, school=school)
     # The greeting was heard; whoever chose their name on a shared telephone needs no second one.
     opening = "" if record.people else "pin.welcome"
-    return await menus.learners_menu(session, line, catalogue, person, school=school, returning=True, opening=opening)
+    return await menus.learners_menu(
+        session,
+        line,
+        catalogue,
+        person,
+        school=school,
+        returning=True,
+        opening=opening,
+        caller_hash=call.caller_hash,
+    )
 
 
 async def _keep_material(session: AsyncSession, call: Call, before: TeacherState, now: TeacherState) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +19,7 @@ from db import learners, lines
 from db.models import Call, CallEvent, Turn
 from telephony.ivr.menu import FREE_TALK
 from telephony.ivr.record import MenuRecord
-from telephony.menus import order_of
+from telephony.ordering import order, order_of
 from tutor.learning.facts import Facts
 from tutor.learning.said import Said
 from tutor.learning.wrapup import goodbye, wrap_up
@@ -57,7 +58,7 @@ async def closing(session: AsyncSession, catalogue: Catalogue, call: Call, recor
         scene = catalogue.scene(
             call.scenario,
             native=record.native,
-            target=line.target or "",
+            target=record.target or line.target or "",
             level=call.level or line.level or "",
             seed=zlib.crc32(call.carrier_sid.encode()),
         )
@@ -68,11 +69,13 @@ async def closing(session: AsyncSession, catalogue: Catalogue, call: Call, recor
     turns = (await session.scalars(select(Turn).where(Turn.call_id == call.id).order_by(Turn.ordinal))).all()
     events = await session.scalars(select(CallEvent).where(CallEvent.call_id == call.id).order_by(CallEvent.ordinal))
     facts = Facts.of(scene, turns, events.all())
-    completed = Counter({call.scenario: 1} if call.completed else {})
-    if call.learner_id is not None:
-        completed = await learners.completed_scenarios(session, call.learner_id)
-    # As the next call's menu will offer them.
-    offered = order_of([scenario for scenario in line.scenarios if scenario in record.scenarios], completed)
+    # As the next call's menu will offer them; of a guest it will know nothing.
+    offered: Sequence[str] = [scenario for scenario in line.scenarios if scenario in record.scenarios]
+    learner = await learners.get(session, call.learner_id) if call.learner_id is not None else None
+    if learner is not None:
+        offered = await order(session, catalogue, learner, offered, target=scene.target.tag, level=record.level)
+    else:
+        offered = order_of(offered, Counter({call.scenario: 1} if call.completed else {}))
     keys = dict(zip(offered, MENU_KEYS, strict=False))
     if record.free_talk:
         keys[FREE_TALK] = _FREE_TALK_KEY

@@ -37,12 +37,15 @@ class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_anywhere: frozenset[str]
     start: frozenset[str]
     help: frozenset[str]
+    refusals: frozenset[str] = frozenset()
+    objects: frozenset[str] = frozenset()
 
 
 class _Book(msgspec.Struct, frozen=True):
     """All of ``keywords.toml``, folded."""
 
     polite: tuple[str, ...]
+    harmless: tuple[str, ...]
     tables: dict[str, _Words]
 
 
@@ -57,7 +60,7 @@ def read(text: str) -> Keyword | None:
     tables = book.tables.values()
     if any(bare in table.stop_alone or bare in table.stop_anywhere for table in tables):
         return Keyword.STOP
-    if any(_is_in(phrase, words) for table in tables for phrase in table.stop_anywhere):
+    if any(_refuses(table, _without(words, book.harmless)) for table in tables):
         return Keyword.STOP
     if any(bare in table.start for table in tables):
         return Keyword.START
@@ -86,6 +89,22 @@ def fold(text: str) -> str:
     return " ".join(_SEPARATORS.sub(" ", plain).split())
 
 
+def _refuses(table: _Words, words: str) -> bool:
+    """Whether a longer message ends the texts: by one phrase, or by a refusal and what is refused, in any order."""
+    if any(_is_in(phrase, words) for phrase in table.stop_anywhere):
+        return True
+    refuses = any(_is_in(phrase, words) for phrase in table.refusals)
+    return refuses and any(_is_in(phrase, words) for phrase in table.objects)
+
+
+def _without(words: str, phrases: Iterable[str]) -> str:
+    """Takes phrases out of a message wherever they stand."""
+    left = f" {words} "
+    for phrase in phrases:
+        left = left.replace(f" {phrase} ", "  ")
+    return left
+
+
 def _is_in(phrase: str, words: str) -> bool:
     if _WITHOUT_SPACES.search(phrase):
         return phrase in words.replace(" ", "")
@@ -106,9 +125,12 @@ def _without_politeness(words: str, polite: Iterable[str]) -> str:
 def _book() -> _Book:
     text = resources.files("telephony").joinpath("keywords.toml").read_text("utf-8")
     content: dict[str, Any] = tomllib.loads(text)
-    polite = tuple(sorted({fold(phrase) for phrase in content.pop("polite")}, key=len, reverse=True))
+    polite, harmless = (
+        tuple(sorted({fold(phrase) for phrase in content.pop(name)}, key=len, reverse=True))
+        for name in ("polite", "harmless")
+    )
     folded = {
         tag: {key: {fold(phrase) for phrase in phrases} for key, phrases in table.items()}
         for tag, table in content.items()
     }
-    return _Book(polite, {tag: msgspec.convert(table, _Words) for tag, table in folded.items()})
+    return _Book(polite, harmless, {tag: msgspec.convert(table, _Words) for tag, table in folded.items()})

@@ -23,6 +23,9 @@ WITHHELD_KEYPAD_SPELLINGS = frozenset(
 """Words for "withheld" spelled on a keypad, as carriers send them after a ``+``. Some are possible numbers of real
 countries, so they are listed rather than recognised."""
 
+FAILED_VALIDATION = "tn-validation-failed"
+"""How a verdict of STIR/SHAKEN begins that is no good; a level of attestation and how the call came may follow."""
+
 _PLAIN_NUMBER = re.compile(r"\+?[0-9 ().\-/]{2,32}", re.ASCII)
 
 
@@ -66,15 +69,19 @@ def normalise(raw: str, *, region: str | None = None) -> str | None:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
-def identify(raw: str, *, region: str | None = None) -> Caller:
+def identify(raw: str, *, region: str | None = None, verstat: str = "") -> Caller:
     """Says who is calling, from the carrier's ``From``.
 
-    Every form of a withheld number, ``client:`` and ``sip:`` addresses, and whatever cannot be read are a ``Guest``.
+    Every form of a withheld number, ``client:`` and ``sip:`` addresses, and whatever cannot be read are a ``Guest``; so
+    is a number whose signature the carrier found to be wrong: it may be somebody else's. Most calls bear no signature.
 
     Args:
         raw: ``From`` as it came, empty included.
         region: region of the dialled line, for carriers that hand on a national caller ID.
+        verstat: ``StirVerstat`` as it came, such as ``TN-Validation-Passed-A``; empty where there is none.
     """
+    if verstat.casefold().startswith(FAILED_VALIDATION):
+        return Guest()
     if "".join(character for character in raw if character in "0123456789") in WITHHELD_KEYPAD_SPELLINGS:
         return Guest()
     e164 = normalise(raw, region=region)

@@ -29,6 +29,9 @@ PREFIX = "ringua-test-pg-"
 
 _numbers = count()
 
+# Before any module makes a console: what a table shows must not hang on how wide somebody's terminal is.
+os.environ["COLUMNS"] = "250"
+
 # The same examples every time, so that a red run speaks of the change it tests; `--long` looks for new ones.
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("searching", max_examples=2_000, deadline=None)

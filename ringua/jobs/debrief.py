@@ -1,12 +1,12 @@
 """Debriefs one call: written once, kept, and texted to a caller who has agreed to that.
 
 Each step looks at what is there already, so that the job can be run twice, or killed anywhere, and leaves one debrief
-and at most one message. It runs when a call is closed, and again when its caller agrees to texts right after it.
+and at most one message. It runs when a call is closed, and again when its caller agrees to texts right after it. With
+the learner's debrief stands what a teacher and a family read of the call.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,24 +14,26 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 import structlog
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import calls, class_prompts, consents, debriefs, learners, lines, messages, scenarios
+from db import consents, debriefs, learners, messages, pages, recipients, stripping
 from db.engine import Database
-from db.models import Call, CallEvent, Line, Turn
+from db.keyring import Keyring
+from db.models import Call, School
+from db.recipients import Recipient
+from ringua.jobs.record import ClosedCall, closed_call
 from telephony.ivr.record import MenuRecord
-from telephony.menus import order_of
+from telephony.languages import native_of, offered_in
+from telephony.ordering import order, order_of
 from telephony.segments import segments
 from tutor.learning import debrief as writing
-from tutor.learning.coverage import coverage
 from tutor.learning.debrief import Debrief
 from tutor.learning.facts import Facts, worth_a_message
-from tutor.learning.message import compose
+from tutor.learning.message import compose, compose_family
+from tutor.learning.tellings import Telling, for_family, for_teacher
 from tutor.realtime.text import TextModel
-from tutor.script.catalogue import Catalogue, CatalogueError
+from tutor.script.catalogue import Catalogue
 from tutor.script.scene import Scene
 
 KIND: Final = "debrief"
@@ -44,137 +46,192 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """A closed call with what was recorded of it."""
+class Links:
+    """Where the pages behind a message's link are, and the key that makes their addresses."""
 
-    call: Call
-    line: Line
-    scene: Scene
-    facts: Facts
+    keyring: Keyring
+    base_url: str
+    """The service's public address, such as ``https://practice.example.org``."""
+
+    def to(self, token: str) -> str:
+        """The address of a page."""
+        return f"{self.base_url}/d/{token}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A closed call with what can be told of it."""
+
+    closed: ClosedCall
     offered: Sequence[str]
     """Scenes for the next call, in the menu's order."""
-    coverage: Mapping[str, Any]
-    """What of the class's material was due, and what each side used; JSON values, empty without material."""
+    teacher: Telling
+
+    @property
+    def call(self) -> Call:
+        return self.closed.call
+
+    @property
+    def scene(self) -> Scene:
+        return self.closed.scene
+
+    @property
+    def facts(self) -> Facts:
+        return self.closed.facts
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """The keys that start the scenes in the next call's menu."""
+        return dict(zip(self.offered, _MENU_KEYS, strict=False))
 
 
 async def debrief_call(
-    database: Database, catalogue: Catalogue, model: TextModel | None, *, school_id: UUID, call_id: UUID
+    database: Database,
+    catalogue: Catalogue,
+    model: TextModel | None,
+    *,
+    school_id: UUID,
+    call_id: UUID,
+    links: Links | None = None,
 ) -> None:
-    """Writes the call's debrief unless there is one, and its message when the caller may get one and it is worth it.
+    """Writes the call's debrief unless there is one, and its message when somebody may get one and it is worth it.
 
-    ``model`` None: debriefs are written from the facts alone. A call that is still going on, or never got beyond the
-    menu, has none.
+    A call that is still going on, or never got beyond the menu, has none.
+
+    Args:
+        model: None: debriefs are written from the facts alone.
+        links: None: messages hold no link, because nobody outside could open it.
     """
     async with database.school(school_id) as session:
         told = await _told(session, catalogue, call_id)
         kept = await debriefs.get(session, call_id)
     if told is None:
         return
-    if kept is None:
-        # No connection is held while the model writes.
-        await _write(database, model, told)
+    # No connection is held while the model writes.
+    debrief = await _write(database, model, told) if kept is None else Debrief.read(kept.content)
+    if not debrief.praise:
+        # Its words were not kept, and the process that wrote them is gone.
+        debrief = writing.plain(told.facts, told.scene, told.offered)
     async with database.school(school_id) as session:
-        kept = await debriefs.get(session, call_id)
-        if kept is not None and await _may_be_texted(session, told):
-            await _text(session, told, Debrief.read(kept.content))
+        recipient = await _recipient(session, told)
+        if recipient is not None:
+            await _text(session, told, debrief, recipient, links)
 
 
 async def _told(session: AsyncSession, catalogue: Catalogue, call_id: UUID) -> _Told | None:
-    call = await calls.get(session, call_id)
-    line = await lines.get(session, call.line_id) if call is not None else None
-    if call is None or line is None or call.state != "closed" or call.scenario is None or call.connected_at is None:
+    closed = await closed_call(session, catalogue, call_id)
+    if closed is None:
         return None
-    turns = (await session.scalars(select(Turn).where(Turn.call_id == call_id).order_by(Turn.ordinal))).all()
-    events = (
-        await session.scalars(select(CallEvent).where(CallEvent.call_id == call_id).order_by(CallEvent.ordinal))
-    ).all()
-    try:
-        material = await class_prompts.of_call(session, call, line.class_prompt)
-        whole = await scenarios.catalogue(session, catalogue)
-        scene = whole.scene(
-            call.scenario,
-            native=MenuRecord.read(call.menu).native,
-            target=line.target or "",
-            level=call.level or line.level or "",
-            class_prompt=material,
-            seed=zlib.crc32(call.carrier_sid.encode()),
-        )
-    except (CatalogueError, msgspec.ValidationError) as error:
-        # The line or the catalogue was changed since: there is nothing true to say about such a call any more.
-        log.error("debrief.no_scene", call=call.carrier_sid, problem=str(error))
-        return None
-    completed: Counter[str] = Counter()
-    if call.learner_id is not None:
-        completed = await learners.completed_scenarios(session, call.learner_id)
-    known = whole.offers(scene.native, scene.target)
-    offered = order_of([scenario for scenario in line.scenarios if scenario in known], completed)
-    return _Told(call, line, scene, Facts.of(scene, turns, events), offered, _covered(scene, turns))
+    scene = closed.scene
+    teacher = for_teacher(
+        native_of(closed.line, closed.catalogue), closed.facts, scene, coverage=_covered(closed), notes=closed.events
+    )
+    return _Told(closed, await _offered(session, closed), teacher)
 
 
-def _covered(scene: Scene, turns: Sequence[Turn]) -> dict[str, Any]:
-    """All the week's words are looked for, not only those that were due: the others may have come up."""
-    material = scene.class_prompt
-    if material is None:
-        return {}
-    items = (*scene.due, *material.must_use, *material.vocabulary)
-    return {"due": list(scene.due), **coverage(items, turns, scene.target).write()}
+async def _offered(session: AsyncSession, closed: ClosedCall) -> Sequence[str]:
+    """The scenes of the next call, as its menu will offer them; of a guest it will know nothing."""
+    call, native, target = closed.call, closed.scene.native.tag, closed.scene.target.tag
+    offered = offered_in(closed.line, closed.catalogue, native=native, target=target)
+    learner = await learners.get(session, call.learner_id) if call.learner_id is not None else None
+    if learner is None:
+        return order_of(offered, Counter())
+    level = MenuRecord.read(call.menu).level
+    return await order(session, closed.catalogue, learner, offered, target=target, level=level)
 
 
-async def _write(database: Database, model: TextModel | None, told: _Told) -> None:
+def _covered(closed: ClosedCall) -> dict[str, Any]:
+    """What of the class's material was due, and what each side used; JSON values, empty without material."""
+    scene = closed.scene
+    return {} if scene.class_prompt is None else {"due": list(scene.due), **closed.covered.write()}
+
+
+async def _write(database: Database, model: TextModel | None, told: _Told) -> Debrief:
+    """Writes the call's debrief and keeps it, unless somebody else did meanwhile; returns the one that is kept.
+
+    Where words may not be kept, what is kept has none; the message still tells them.
+    """
+    call, covered = told.call, _covered(told.closed)
     # Calls too short to tell of cost nothing.
     asked = model if worth_a_message(told.facts) else None
     outcome = await writing.write(
-        asked, told.facts, told.scene, told.offered, metadata={"kind": KIND, "call": str(told.call.id)}
+        asked, told.facts, told.scene, told.offered, metadata={"kind": KIND, "call": str(call.id)}
     )
-    async with database.school(told.call.school_id) as session:
-        await debriefs.put(
+    debrief = outcome.debrief
+    content = debrief.write() | {
+        "native": told.facts.native,
+        "target": told.facts.target,
+        "next_key": told.keys.get(debrief.next_scenario),
+        "teacher": told.teacher.write(),
+        "family": for_family(told.scene.native, told.facts, debrief).write(),
+    }
+    async with database.school(call.school_id) as session:
+        words = await stripping.may_keep_words(session, call.id)
+        written = await debriefs.put(
             session,
-            school_id=told.call.school_id,
-            call_id=told.call.id,
-            content=outcome.debrief.write() | ({"coverage": told.coverage} if told.coverage else {}),
+            school_id=call.school_id,
+            call_id=call.id,
+            content=content | ({"coverage": covered} if covered else {}) if words else stripping.emptied(content),
             source=outcome.source,
             model=asked.model if asked is not None and outcome.source == "model" else None,
             cost_micro_usd=outcome.cost_micro_usd,
         )
-    log.info("debrief.written", call=told.call.carrier_sid, source=outcome.source, problems=outcome.problems)
+        kept = None if written else await debriefs.get(session, call.id)
+    log.info("debrief.written", call=call.carrier_sid, source=outcome.source, problems=outcome.problems)
+    return debrief if kept is None else Debrief.read(kept.content)
 
 
-async def _may_be_texted(session: AsyncSession, told: _Told) -> bool:
+async def _recipient(session: AsyncSession, told: _Told) -> Recipient | None:
+    """Who gets the text about the call: the learner or a guardian, who agreed to texts; None when nobody does."""
     call = told.call
-    return (
-        call.learner_id is not None
-        and call.caller_hash is not None
-        and told.line.texts
-        and worth_a_message(told.facts)
-        and await consents.standing(session, call.caller_hash)
-        and await learners.message_number(session, call.learner_id, call.caller_hash) is not None
+    if call.learner_id is None or not told.closed.line.texts or not worth_a_message(told.facts):
+        return None
+    found = await recipients.of_call(
+        session, told.closed.line, learner_id=call.learner_id, caller_hash=call.caller_hash
     )
+    return found if found is not None and await consents.standing(session, found.number_hash) else None
 
 
-async def _text(session: AsyncSession, told: _Told, debrief: Debrief) -> None:
+async def _text(
+    session: AsyncSession, told: _Told, debrief: Debrief, recipient: Recipient, links: Links | None
+) -> None:
     call = told.call
     assert call.learner_id is not None
-    assert call.caller_hash is not None
-    keys = dict(zip(told.offered, _MENU_KEYS, strict=False))
-    body = compose(
-        debrief,
-        told.facts,
-        told.scene.native,
-        count=segments,
-        first=not await messages.texted(session, call.caller_hash, within=REMINDED),
-        key=keys.get(debrief.next_scenario),
-    )
+    token = pages.new_token()
+    body = await _body(session, told, debrief, recipient, links.to(token) if links is not None else None)
     written = await messages.add(
         session,
         school_id=call.school_id,
         call_id=call.id,
         learner_id=call.learner_id,
         account_sid=call.account_sid,
-        sender=told.line.number,
+        sender=told.closed.line.number,
         kind=KIND,
         key=f"{KIND}:{call.id}",
         body=body,
-        number_hash=call.caller_hash,
+        number_hash=recipient.number_hash,
     )
-    if written:
-        log.info("debrief.texted", call=call.carrier_sid, segments=segments(body))
+    if not written:
+        return
+    if links is not None:
+        await pages.issue(
+            session,
+            links.keyring,
+            token,
+            school_id=call.school_id,
+            call_id=call.id,
+            learner_id=call.learner_id,
+            audience=recipient.audience,
+        )
+    log.info("debrief.texted", call=call.carrier_sid, segments=segments(body), to=recipient.audience)
+
+
+async def _body(session: AsyncSession, told: _Told, debrief: Debrief, recipient: Recipient, link: str | None) -> str:
+    first = not await messages.texted(session, recipient.number_hash, within=REMINDED)
+    native = told.scene.native
+    if recipient.audience == "family":
+        school = await session.get(School, told.call.school_id)
+        name = school.name if school is not None else ""
+        return compose_family(debrief, told.facts, native, school=name, count=segments, link=link, first=first)
+    key = told.keys.get(debrief.next_scenario)
+    return compose(debrief, told.facts, native, count=segments, link=link, first=first, key=key)

@@ -29,7 +29,7 @@ REASONS: Final[Mapping[str, str]] = {
     "drugs": "drugs",
     "personal_data": "personal data",
     "injection": "misuse",
-    "report": "the caller pressed key 9",
+    "report": "the caller reported it",
 }
 """How each category is called in the message, in English."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from telephony.ivr.steps import MAX_PROMPTS, PROMPT_LIMIT_S, Ask, Begin, Goodbye, Identify, Step
+from telephony.ivr.steps import MAX_PROMPTS, PROMPT_LIMIT_S, Ask, Begin, Choose, Goodbye, Identify, Step
 from tutor.learning.said import Said, estimate_s
 from tutor.script.language import Language
 from tutor.script.voice_choice import CHOICES
@@ -78,6 +78,16 @@ class MenuContext:
     """Whether children call here: every call begins by saying that a computer answers."""
     opening: str | None = None
     """The sentence that stands for the greeting when it was heard already; empty: none does. None: greet."""
+    name: str | None = None
+    """The first name by which the caller is greeted."""
+    again: Choice | None = None
+    """The scene in which the caller's last call broke off; offered first."""
+    bigger: bool = False
+    """Whether the caller is asked, once a scene is chosen, if they want the next level."""
+    languages: bool = False
+    """Whether the settings offer other languages."""
+    listed: bool = False
+    """Whether the menu begins with the scenes' titles: the caller has answered questions before it."""
     brief: Callable[[str], tuple[Said, ...]] = _nothing
     """What is said before a scene that the caller has not played yet; nothing for the others."""
 
@@ -96,7 +106,7 @@ class MenuContext:
 class MenuState:
     """Where a caller is."""
 
-    place: Literal["people", "main", "settings", "pin", "consent", "briefing"] = "main"
+    place: Literal["people", "again", "main", "settings", "pin", "consent", "bigger", "briefing"] = "main"
     page: int = _COVER
     """The list of scenes being heard, from 0; -1 while it is still the opening."""
     silences: int = 0
@@ -107,15 +117,17 @@ class MenuState:
     chosen: str | None = None
     """The scene that begins after the question about text messages, and after its briefing."""
     wrong: int = 0
-    """Wrong keys in answer to that question."""
+    """Wrong keys in answer to a question between the choice and the scene."""
     wrong_pins: int = 0
     consent: bool | None = None
-    """What was answered; None: nothing."""
+    """What was answered about text messages; None: nothing."""
+    bigger: bool | None = None
+    """Whether the caller wants the next level; None: they were not asked."""
     greeted: bool = False
     """Whether the greeting was heard before the opening."""
 
 
-_UNHEARD: Final = frozenset({"pin", "consent", "briefing"})
+_UNHEARD: Final = frozenset({"pin", "consent", "bigger", "briefing"})
 """Places whose prompt must have begun before a key counts: what was pressed before answers nothing there."""
 
 
@@ -128,6 +140,12 @@ def enter(context: MenuContext) -> tuple[MenuState, Step]:
     told = (context.native.say("safety.kid_notice"),) if context.kids and context.opening is None else ()
     if context.people:
         return replace(state, place="people"), Ask((*told, *_greeting(context, state), *_people(context)))
+    if context.again is not None:
+        where = context.native.say("callers.broke_off", title=context.again.title)
+        says = (*told, *_greeting(context, state), where, *_go_on(context))
+        return replace(state, place="again", greeted=True), Ask(says)
+    if context.listed:
+        return _list(context, replace(state, page=0))
     return state, Ask((*told, *_cover(context, state)))
 
 
@@ -137,7 +155,7 @@ def advance(context: MenuContext, state: MenuState, answer: str | None) -> tuple
     An answer is a key, or what became of a PIN (``steps.PinAnswer``). The number of prompts is bounded: whatever is
     answered, a menu ends.
     """
-    if answer is None and state.place not in ("consent", "briefing"):
+    if answer is None and state.place not in ("consent", "bigger", "briefing"):
         state, step = _silence(context, replace(state, silences=state.silences + 1))
     else:
         state, step = _PLACES[state.place](context, replace(state, silences=0), answer or "")
@@ -171,6 +189,8 @@ def _silence(context: MenuContext, state: MenuState) -> tuple[MenuState, Step]:
         return state, Goodbye((context.native.say("menu.goodbye"),))
     if state.place == "people":
         return _at_people(context, state, "" if state.silences == 1 else _another(context))
+    if state.place == "again":
+        return _at_again(context, state, "" if state.silences == 1 else "1")
     if state.silences == 2 and context.returning:
         return _brief(context, state, context.recommended)
     if state.silences == 2:
@@ -188,6 +208,19 @@ def _at_people(context: MenuContext, state: MenuState, key: str) -> tuple[MenuSt
         return state, Ask(_cover(context, state))
     opening = (context.native.say("menu.wrong_key"),) if key not in ("", "#") else ()
     return state, Ask((*opening, *_people(context)))
+
+
+def _at_again(context: MenuContext, state: MenuState, key: str) -> tuple[MenuState, Step]:
+    """A call that broke off: on with it, or on to the other scenes."""
+    if key == "1" and context.again is not None:
+        says = (context.native.say("menu.connecting"),)
+        return state, Begin(context.again.scenario, state.slower, says, again=True)
+    if key in ("2", "*"):
+        return replace(state, place="main"), Ask(_cover(context, state))
+    if key == "0":
+        return replace(state, place="settings"), Ask(_settings(context))
+    opening = (context.native.say("menu.wrong_key"),) if key not in ("", "#") else ()
+    return state, Ask((*opening, *_go_on(context)))
 
 
 def _at_main(context: MenuContext, state: MenuState, key: str) -> tuple[MenuState, Step]:
@@ -226,11 +259,13 @@ def _at_settings(context: MenuContext, state: MenuState, key: str) -> tuple[Menu
         return state, Ask((say("voice.set", number=str(state.voice + 1), count=str(CHOICES)),))
     if key == "5":
         return state, Ask((say("menu.privacy"),))
+    if key == "6" and context.languages:
+        return state, Choose()
     if key == "*":
         return _list(context, replace(state, place="main"))
     if key in ("0", "#"):
         return state, Ask(_settings(context))
-    return state, Ask((say("menu.wrong_key"), *_settings(context)))
+    return state, Ask(_first_fitting((say("menu.wrong_key"), *_settings(context)), _settings(context)))
 
 
 def _at_pin(context: MenuContext, state: MenuState, answer: str) -> tuple[MenuState, Step]:
@@ -249,9 +284,11 @@ def _at_pin(context: MenuContext, state: MenuState, answer: str) -> tuple[MenuSt
 
 
 def _chosen(context: MenuContext, state: MenuState, scenario: str) -> tuple[MenuState, Step]:
-    """Asks first about text messages where that is due: after the choice, when nobody presses keys by habit."""
+    """Asks first what is due, one question a call: after the choice, when nobody presses keys by habit."""
     if context.ask_consent:
         return replace(state, place="consent", chosen=scenario), Ask((context.native.say("consent.ask"),))
+    if context.bigger:
+        return replace(state, place="bigger", chosen=scenario), Ask((context.native.say("callers.bigger"),))
     return _brief(context, state, scenario)
 
 
@@ -268,6 +305,18 @@ def _at_consent(context: MenuContext, state: MenuState, key: str) -> tuple[MenuS
     return _brief(context, state, scenario)
 
 
+def _at_bigger(context: MenuContext, state: MenuState, key: str) -> tuple[MenuState, Step]:
+    scenario, say = state.chosen or context.recommended, context.native.say
+    if key not in ("", "1", "2") and not state.wrong:
+        return replace(state, wrong=1), Ask((say("menu.wrong_key"), say("callers.bigger")))
+    # Whoever says nothing stays.
+    state = replace(state, bigger=key == "1")
+    state, step = _brief(context, state, scenario)
+    if key not in ("1", "2"):
+        return state, step
+    return state, replace(step, says=(say(f"callers.bigger_{'yes' if key == '1' else 'no'}"), *step.says))
+
+
 def _brief(context: MenuContext, state: MenuState, scenario: str) -> tuple[MenuState, Ask | Begin]:
     """Tells what is to come where that is new to the caller; any key, and its end, begin the scene."""
     briefing = context.brief(scenario)
@@ -282,10 +331,12 @@ def _at_briefing(context: MenuContext, state: MenuState, key: str) -> tuple[Menu
 
 _PLACES = {
     "people": _at_people,
+    "again": _at_again,
     "main": _at_main,
     "settings": _at_settings,
     "pin": _at_pin,
     "consent": _at_consent,
+    "bigger": _at_bigger,
     "briefing": _at_briefing,
 }
 
@@ -311,8 +362,13 @@ def _people(context: MenuContext) -> tuple[str, ...]:
     return say("people.ask"), *named, say("people.another", key=_another(context))
 
 
+def _go_on(context: MenuContext) -> tuple[str, ...]:
+    return (context.native.say("callers.go_on"),)
+
+
 def _settings(context: MenuContext) -> tuple[str, ...]:
-    return (context.native.say("menu.settings_menu"),)
+    say = context.native.say
+    return say("menu.settings_menu"), *((say("callers.settings"),) if context.languages else ())
 
 
 def _list(context: MenuContext, state: MenuState, *, opening: str | None = None) -> tuple[MenuState, Step]:
@@ -357,6 +413,8 @@ def _greeting(context: MenuContext, state: MenuState) -> tuple[str, ...]:
         return (say(context.opening),) if context.opening else ()
     if state.greeted:
         return ()
+    if context.name:
+        return (say("callers.hello", name=context.name),)
     return (say("menu.welcome_back" if context.returning else "menu.notice", school=context.school),)
 
 

@@ -6,19 +6,25 @@ somebody else, another record begins and keeps the one before it. It knows no da
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from telephony.ivr import family, menu, teacher
+from telephony.ivr import family, menu, questions, teacher
 from telephony.ivr.family import FamilyContext, FamilyState
 from telephony.ivr.menu import Choice, MenuContext, MenuState, Person
-from telephony.ivr.steps import Step
+from telephony.ivr.questions import Offer, QuestionsContext, QuestionsState
+from telephony.ivr.steps import Ask, Begin, Step
 from telephony.ivr.teacher import TeacherContext, TeacherState
-from tutor.learning.briefing import brief
-from tutor.learning.said import Said
+from tutor.learning.briefing import LIMIT_S, brief
+from tutor.learning.said import Said, estimate_s
 from tutor.script.catalogue import Catalogue, CatalogueError
 from tutor.script.language import Language
+
+ROLE_WITHIN_S: Final = 45.0
+"""From the answer to the role, for whoever calls for the first time (tutoring.md §5.1)."""
+_CHOICE_S: Final = 4.0
+"""Of that, for hearing the first scene's title and for connecting, when questions went before."""
 
 
 class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,11 +35,32 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slow: bool = False
 
 
+class Questions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is asked before a menu: languages, and roughly how far the caller is."""
+
+    offers: tuple[Offer, ...]
+    """In the order in which the native languages are offered."""
+    levels: dict[str, str] = {}
+    """How far the caller is, by the target's tag, where that is known."""
+    ask_level: bool = True
+    greet: bool = True
+    """Whether it must still be said who answers."""
+
+
+class Again(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call that broke off and can be gone on with."""
+
+    call: str
+    """Its id."""
+    scenario: str
+    level: str
+
+
 class At(NamedTuple):
     """Where a caller is."""
 
     native: Language
-    state: MenuState | TeacherState | FamilyState
+    state: MenuState | TeacherState | FamilyState | QuestionsState
     step: Step
 
 
@@ -70,6 +97,20 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose menu it is; one never leads to another's."""
     told: tuple[Told, ...] = ()
     """What a teacher or a family is told, as it stood when they called."""
+    newcomer: bool = False
+    """Whether nobody is known by this number yet: whoever begins a scene becomes its learner."""
+    questions: Questions | None = None
+    """What is asked instead of the menu; its answers begin another record."""
+    languages: bool = False
+    """Whether the settings offer other languages."""
+    asked_s: float = 0.0
+    """How long the questions before this menu were, in seconds: its briefing has as much less room."""
+    name: str | None = None
+    """The first name by which the caller is greeted."""
+    again: Again | None = None
+    """A call that broke off, to be offered first."""
+    bigger: str | None = None
+    """The next level, where the caller is to be asked whether they want it."""
     earlier: MenuRecord | None = None
     """The menu before it was known who calls."""
     since: int = 0
@@ -116,6 +157,10 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self.earlier.at(catalogue, prompts)
         native = catalogue.language(self.native)
         answers = self.answers if prompts is None else self.answers[: prompts - self.since]
+        if self.questions is not None:
+            context = self._questions(catalogue, self.questions)
+            state, step = questions.replay(context, answers)
+            return At(questions.native_of(context, state), state, step)
         if self.role == "learner":
             return At(native, *menu.replay(self._context(catalogue, native), answers))
         told = tuple(Said.of(line.text, catalogue.language(line.language), slow=line.slow) for line in self.told)
@@ -123,22 +168,50 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return At(native, *teacher.replay(TeacherContext(native, told), answers))
         return At(native, *family.replay(FamilyContext(native, told), answers))
 
+    def level_of(self, at: At) -> str:
+        """Returns the level of the scene that begins at ``at``: the menu's, unless the caller chose another."""
+        if isinstance(at.step, Begin) and at.step.again and self.again is not None:
+            return self.again.level
+        if isinstance(at.state, MenuState) and at.state.bigger and self.bigger is not None:
+            return self.bigger
+        return self.level
+
+    def heard_s(self, catalogue: Catalogue) -> float:
+        """Returns how long everything was that the caller has been asked so far, in seconds, each prompt to its end."""
+        steps = (self.at(catalogue, prompts).step for prompts in range(self.since, self.steps))
+        return sum(estimate_s(step.says) for step in steps if isinstance(step, Ask))
+
+    def _questions(self, catalogue: Catalogue, asked: Questions) -> QuestionsContext:
+        return QuestionsContext(
+            natives=tuple(catalogue.language(offer.native) for offer in asked.offers),
+            targets={offer.native: offer.targets for offer in asked.offers},
+            native=self.native,
+            target=self.target,
+            level=self.level,
+            school=self.school,
+            levels=asked.levels,
+            ask_level=asked.ask_level,
+            greet=asked.greet,
+            kids=self.kids,
+        )
+
     def _context(self, catalogue: Catalogue, native: Language) -> MenuContext:
         def briefing(scenario: str) -> tuple[Said, ...]:
             if scenario in self.played:
                 return ()
+            limit_s = min(LIMIT_S, ROLE_WITHIN_S - _CHOICE_S - self.asked_s) if self.asked_s else LIMIT_S
             try:
-                return brief(catalogue.scene(scenario, native=self.native, target=self.target, level=self.level))
+                scene = catalogue.scene(scenario, native=self.native, target=self.target, level=self.level)
+                return brief(scene, limit_s)
             except CatalogueError:
                 # A line that was changed during the call: the scene says what is wrong, if something is.
                 return ()
 
-        scenes = [(scenario, native.scenes[scenario]) for scenario in self.scenarios]
         return MenuContext(
             native=native,
             school=self.school,
             returning=self.returning,
-            choices=tuple(Choice(scenario, texts.title, texts.preview) for scenario, texts in scenes),
+            choices=tuple(_choice(native, scenario) for scenario in self.scenarios),
             free_talk=self.free_talk,
             slower=self.slower,
             voice=self.voice,
@@ -146,5 +219,15 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             people=self.people,
             kids=self.kids,
             opening=self.opening,
+            name=self.name,
+            again=_choice(native, self.again.scenario) if self.again is not None else None,
+            bigger=self.bigger is not None,
+            languages=self.languages,
+            listed=self.asked_s > 0 and self.opening == "",
             brief=briefing,
         )
+
+
+def _choice(native: Language, scenario: str) -> Choice:
+    texts = native.scenes[scenario]
+    return Choice(scenario, texts.title, texts.preview)

@@ -1,4 +1,4 @@
-"""What a menu can ask of a telephone: say this and wait for an answer, begin a scene, hang up, or look up who calls.
+"""What a menu can ask of a telephone: say this and wait for an answer, begin a scene, hang up, look up who calls.
 
 Pure values; how they are rendered, and who answers, is not known here.
 """
@@ -43,6 +43,8 @@ class Begin:
     scenario: str
     slower: bool
     says: tuple[Line, ...]
+    again: bool = False
+    """Whether it goes on where the caller's last call broke off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +61,19 @@ class Identify:
     learner: str | None
 
 
-Step = Ask | Begin | Goodbye | Identify
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """Go on with the questions about languages and level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The caller's languages and level are these: go on with the menu that is theirs."""
+
+    native: str
+    """A tag, as that of the target."""
+    target: str
+    level: str
+
+
+Step = Ask | Begin | Goodbye | Identify | Choose | Chosen

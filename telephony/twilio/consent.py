@@ -20,8 +20,9 @@ from telephony.closing import Closing
 from telephony.ivr import twiml
 from telephony.ivr.record import MenuRecord
 from telephony.ivr.steps import Ask
-from telephony.numbers import Guest
+from telephony.numbers import Caller, Guest
 from telephony.segments import segments
+from telephony.twilio import confidence
 from telephony.twilio.door import Door
 from telephony.twilio.gate import Signed
 from tutor.learning.message import confirmation
@@ -44,21 +45,21 @@ def wording(native: Language) -> str:
 
 
 async def ask_at_the_end(door: Door, signed: Signed, call: Call, native: Language, closing: Closing) -> str:
-    """Says how the call stood, and asks the caller if that is due; else says good-bye and hangs up.
+    """Says how the call stood, and asks the caller what is due: this first, then how sure they feel.
 
     Keys that are pressed before the question do not count. Whoever heard an apology is asked another time.
     """
-    if call.end_reason not in _NOT_ASKED_AFTER and call.connected_at is not None:
-        async with door.database.school(call.school_id) as session:
-            due = await _is_due(session, signed, call)
-        if due:
-            return twiml.ask(Ask((native.say("consent.ask"),)), native, f"{_PATH}?step=1", first=closing.lines)
     goodbye = () if closing.goodbye is None else (closing.goodbye,)
-    return twiml.hang_up((native, (*closing.lines, *goodbye)))
+    if call.end_reason in _NOT_ASKED_AFTER or call.connected_at is None:
+        return twiml.hang_up((native, (*closing.lines, *goodbye)))
+    async with door.database.school(call.school_id) as session:
+        if await _is_due(session, signed, call):
+            return twiml.ask(Ask((native.say("consent.ask"),)), native, f"{_PATH}?step=1", first=closing.lines)
+        return await confidence.ask_or_hang_up(session, call, native, closing.lines, goodbye)
 
 
 async def answered(door: Door, session: AsyncSession, call: Call, signed: Signed, *, step: int) -> str:
-    """Keeps the answer given at the end of a call, and says good-bye. The same for a repeated request.
+    """Keeps the answer given at the end of a call, and goes on to its end. The same for a repeated request.
 
     A wrong key is asked again once; after that, and where nothing is pressed, the answer is no.
     """
@@ -72,7 +73,8 @@ async def answered(door: Door, session: AsyncSession, call: Call, signed: Signed
         given = key == "1"
         if not await keep(door, session, call, signed, given=given):
             return twiml.hang_up((native, [native.say("after.goodbye")]))
-    return twiml.hang_up((native, [native.say("consent.yes" if given else "consent.no")]))
+    said = native.say("consent.yes" if given else "consent.no")
+    return await confidence.ask_or_hang_up(session, call, native, [said], ())
 
 
 async def keep(door: Door, session: AsyncSession, call: Call, signed: Signed, *, given: bool) -> bool:
@@ -81,7 +83,7 @@ async def keep(door: Door, session: AsyncSession, call: Call, signed: Signed, *,
     A call that is over by then gets its debrief texted as well. False when it was not kept: a guest, or a number that
     has answered or opted out meanwhile.
     """
-    caller = numbers.identify(signed.text("From"), region=_region(signed))
+    caller = caller_of(signed)
     if call.learner_id is None or call.caller_hash is None or isinstance(caller, Guest):
         return False
     if door.keyring.hash_number(caller.e164) != call.caller_hash or await consents.opted_out(session, call.caller_hash):
@@ -128,10 +130,15 @@ async def _is_due(session: AsyncSession, signed: Signed, call: Call) -> bool:
         return False
     # Not a child; and not whoever calls from another's telephone by PIN: the number is not theirs to give.
     line = await lines.get(session, call.line_id)
-    if line is None or not line.texts or line.kids:
+    if line is None or not line.texts or line.for_children:
         return False
     own = await learners.calls_from(session, call.learner_id, call.caller_hash)
     return own and not await consents.asked(session, call.caller_hash)
+
+
+def caller_of(signed: Signed) -> Caller:
+    """Returns who is calling, as every request of a call says it."""
+    return numbers.identify(signed.text("From"), region=_region(signed), verstat=signed.text("StirVerstat"))
 
 
 def _region(signed: Signed) -> str | None:

@@ -60,6 +60,10 @@ class Door:
     minors: Minors = "none"
     """The youngest callers that this service may take; a line for younger ones is closed."""
     max_calls: int = 50
+    model: str = ""
+    """The service's speech model, by which a minute is priced at the door; empty: as the dearest one."""
+    transcribe_model: str = ""
+    """The same of the learner's words in writing."""
     prewarm: Callable[[str, Admitted], None] = _no_prewarm
     """A call (CallSid) was admitted, for the first time. Best effort."""
     release: Callable[[str], None] = _no_release

@@ -18,14 +18,17 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from twilio.base.exceptions import TwilioException
 
-from db import consents, flags, learners, lines, messages
+from db import carrier_copies, consents, flags, ledger, lines, messages, recipients
 from db.accounts import Account
+from db.carrier_copies import Copy
 from db.engine import Database
 from db.keyring import Keyring
-from db.models import Message, School
+from db.models import Line, Message, School
+from telephony.segments import segments
 from telephony.twilio import message_codes
 from telephony.twilio.message_codes import Verdict
 from telephony.twilio.rest import NotSent, RestHttp, Unclear, client
@@ -42,6 +45,8 @@ LOOK_AGAIN_S: Final = 10.0
 """The first wait between two looks at the list; then they double."""
 GIVE_UP_S: Final = 6 * 3600.0
 """When the list cannot be asked for this long, the message stays unclear: once at most is the rule."""
+NOT_SENT: Final = frozenset({"failed", "canceled"})
+"""What the carrier says of a message that it did not send, and does not bill."""
 MAX_ATTEMPTS: Final = 5
 BUSY_S: Final = 4.0
 """The first wait when the carrier is busy; then 12, 36, 108 s, and up to half of it more."""
@@ -49,11 +54,9 @@ DELIVERY_ATTEMPTS: Final = 2
 DELIVERY_S: Final = 15 * 60.0
 """When a handset was off."""
 
-LATE_S: Final = 3600.0
-"""Up to this age a message answers a call that the learner has just made, at whatever hour."""
-DAY_BEGINS: Final = 8
-DAY_ENDS: Final = 21
-"""Later ones wait for these hours of the school's day."""
+MOST_A_DAY: Final = 2
+"""Texts to one number between two midnights of the school's clocks (tutoring.md §5.6), from all schools together: it is
+one person's telephone. What is more is not sent; the next call tells it better."""
 
 _SKEW: Final = timedelta(seconds=60)
 _LISTED: Final = 20
@@ -137,13 +140,13 @@ class Messenger:
         if message.learner_id is None:
             number = await lines.safeguarding_number(session, message.sender)
         else:
-            number = await learners.message_number(session, message.learner_id, message.number_hash)
+            number = await recipients.number(session, message.sender, message.learner_id, message.number_hash)
         if unclear:
             if account is None or number is None or waiting.since_attempt_s > GIVE_UP_S:
                 log.error("text_stays_unclear", message=str(message_id))
                 return None
         else:
-            wait = await self._hindrance(session, message, account, number, waiting.age_s)
+            wait = await self._hindrance(session, message, account, number)
             if wait is not None or account is None or number is None:
                 return wait or None
             taken = await messages.attempt(session, message_id)
@@ -166,7 +169,7 @@ class Messenger:
         )
 
     async def _hindrance(
-        self, session: AsyncSession, message: Message, account: Account | None, number: bytes | None, age_s: float
+        self, session: AsyncSession, message: Message, account: Account | None, number: bytes | None
     ) -> float | None:
         """Why a new message is not sent now: 0 for good, else the seconds to wait. None: it may go.
 
@@ -190,10 +193,20 @@ class Messenger:
             await messages.suppress(session, message.id, code)
             log.info("text_suppressed", message=str(message.id), code=code)
             return 0.0
-        if age_s <= LATE_S:
-            return None
         school = await session.get(School, message.school_id)
-        return quiet_s(self._now(), school.timezone if school is not None else "UTC") or None
+        line = await session.scalar(select(Line).where(Line.number == message.sender))
+        if school is None or line is None:
+            return None
+        from_h = school.quiet_kids_from_h if line.for_children else school.quiet_from_h
+        if wait_s := quiet_s(self._now(), school.timezone, from_h=from_h, until_h=school.quiet_until_h):
+            log.info("text_waits", message=str(message.id), wait_s=round(wait_s))
+            return wait_s
+        today = midnight(self._now(), school.timezone)
+        if await messages.enough(session, message.number_hash, since=today, most=MOST_A_DAY):
+            await messages.suppress(session, message.id)
+            log.info("text_suppressed", message=str(message.id), why="enough for today")
+            return 0.0
+        return None
 
     async def _post(self, order: _Order) -> float | None:
         if self._clock() - order.claimed > CLAIM_HOLDS_S:
@@ -231,6 +244,10 @@ class Messenger:
                 error_code=entry.error_code,
                 attempt=order.attempt,
             )
+            if await messages.get(session, order.message_id) is None:
+                # Its learner was forgotten while it was on its way: the carrier's copy goes too.
+                copy = Copy(order.account.sid, "message", entry.sid)
+                await carrier_copies.add(session, order.school_id, [copy])
         log.info("text_taken", message=str(order.message_id), sid=entry.sid)
 
     async def _refused(self, order: _Order, verdict: Verdict, code: int | None, why: str) -> float | None:
@@ -298,9 +315,11 @@ async def reported(
     news = await messages.report(
         session, message_id, carrier_sid=carrier_sid, status=status, error_code=error_code, attempt=attempt
     )
+    message = await messages.get(session, message_id) if news else None
+    if message is not None and status not in NOT_SENT:
+        await ledger.book_message(session, message, segments=segments(message.body))
     if not news or status not in messages.DELIVERED | messages.UNDELIVERED:
         return news
-    message = await messages.get(session, message_id)
     if status in messages.DELIVERED:
         if message is not None and message.learner_id is None:
             # Only now: that the carrier took it does not mean that anybody has it.
@@ -336,16 +355,26 @@ async def _conclude(session: AsyncSession, message: Message, verdict: Verdict, c
             )
 
 
-def quiet_s(now: datetime, zone: str) -> float:
-    """Returns the seconds until texts may be sent where the clocks show ``zone``'s time; 0 when they may now."""
+def quiet_s(now: datetime, zone: str, *, from_h: int, until_h: int) -> float:
+    """Returns the seconds until texts may be sent, 0 when they may now.
+
+    None are sent from the hour ``from_h`` to the hour ``until_h`` where the clocks show ``zone``'s time; equal hours
+    are no quiet time.
+    """
     here = now.astimezone(ZoneInfo(zone))
-    if DAY_BEGINS <= here.hour < DAY_ENDS:
+    past_h = (here.hour - from_h) % 24  # since the quiet began
+    if past_h >= (until_h - from_h) % 24:
         return 0.0
-    morning = here.replace(hour=DAY_BEGINS, minute=0, second=0, microsecond=0)
-    if here.hour >= DAY_ENDS:
-        morning += timedelta(days=1)
+    ends = here.replace(hour=until_h, minute=0, second=0, microsecond=0)
+    if ends <= here:
+        ends += timedelta(days=1)
     # Through UTC: between two times of one zone Python does not count the hour that a clock change takes.
-    return (morning.astimezone(UTC) - now.astimezone(UTC)).total_seconds()
+    return (ends.astimezone(UTC) - now.astimezone(UTC)).total_seconds()
+
+
+def midnight(now: datetime, zone: str) -> datetime:
+    """Returns when the day began where the clocks show ``zone``'s time."""
+    return now.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _may_be(entry: Any, order: _Order) -> bool:

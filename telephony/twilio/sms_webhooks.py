@@ -15,12 +15,12 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from twilio.twiml.messaging_response import MessagingResponse
 
-from db import consents, learners, lines, messages
+from db import consents, guardians, learners, lines, messages
 from db.lines import LineFound
 from telephony import numbers
 from telephony.ivr import twiml
 from telephony.keywords import Keyword, answered_by_carrier, read
-from telephony.menus import native_of
+from telephony.languages import native_of
 from telephony.numbers import Guest
 from telephony.segments import segments
 from telephony.twilio.door import Door
@@ -125,8 +125,9 @@ async def _start(door: Door, line: LineFound | None, number_hash: bytes, number:
         if not await consents.received(session, sid):
             return
         await consents.opt_in(session, number_hash)
+        guardian = await guardians.is_one(session, number_hash)
         # Who has never called is asked at the first call, like everybody.
-        if await learners.by_number_hash(session, number_hash):
+        if guardian or await learners.by_number_hash(session, number_hash):
             await consents.give(
                 session,
                 school_id=line.school_id,
@@ -135,6 +136,7 @@ async def _start(door: Door, line: LineFound | None, number_hash: bytes, number:
                 wording=START_WORDING,
             )
             await learners.set_message_number(session, number_hash, door.keyring.encrypt(number))
+            await guardians.set_number(session, number_hash, door.keyring.encrypt(number))
 
 
 async def _help(door: Door, line: LineFound, number_hash: bytes) -> str:

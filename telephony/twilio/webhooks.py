@@ -16,17 +16,18 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import calls, endings, learners, tokens
+from db import calls, endings, learners, ledger, ratings, tokens
 from db.models import Call
-from telephony import admission, callers
+from telephony import admission, callers, coming_back, numbers
 from telephony.admission import Admitted, Inbound, TurnedAway
 from telephony.closing import Closing, closing
 from telephony.ivr import twiml
 from telephony.ivr.menu import FREE_TALK, MenuState
 from telephony.ivr.record import At, MenuRecord
-from telephony.ivr.steps import SPOKEN, Ask, Begin, Goodbye, Identify
-from telephony.menus import FALLBACK_LANGUAGES
-from telephony.twilio import consent, media, sms_webhooks
+from telephony.ivr.steps import SPOKEN, Ask, Begin, Goodbye
+from telephony.languages import FALLBACK_LANGUAGES
+from telephony.numbers import Guest
+from telephony.twilio import confidence, consent, media, sms_webhooks
 from telephony.twilio.door import Door
 from telephony.twilio.gate import Refused, Signed
 from tutor.learning.said import Said
@@ -114,6 +115,10 @@ def router(door: Door) -> APIRouter:
     async def asked(request: Request) -> Response:
         return await handled(_consent, request)
 
+    @routes.post("/confidence")
+    async def felt(request: Request) -> Response:
+        return await handled(_confidence, request)
+
     @routes.post("/status")
     async def status(request: Request) -> Response:
         return await handled(_status, request, trouble_status=503)
@@ -141,6 +146,7 @@ async def _voice(door: Door, signed: Signed, request: Request) -> str:
         dialled=signed.text("To"),
         caller=signed.text("From"),
         can_text=consent.can_text(signed.account),
+        verstat=signed.text("StirVerstat"),
     )
     decision = await admission.decide(
         inbound,
@@ -149,6 +155,8 @@ async def _voice(door: Door, signed: Signed, request: Request) -> str:
         catalogues=door.catalogues,
         max_calls=door.max_calls,
         minors=door.minors,
+        model=door.model,
+        transcribe_model=door.transcribe_model,
     )
     if isinstance(decision, TurnedAway):
         log.info("call_turned_away", call=inbound.call_sid, sentence=decision.sentence)
@@ -191,7 +199,7 @@ async def _answer(door: Door, session: AsyncSession, call: Call, signed: Signed,
     answered = await callers.answered(session, door.keyring, catalogue, call, before, _given(signed))
     record, step = answered.record, answered.at.step
     if isinstance(step, Begin):
-        token = await _token(door, session, call, step.scenario, record, answered.at)
+        token = await _token(door, session, call, step.scenario, record, answered.at, record.level_of(answered.at))
         record = record.with_token(door.keyring.encrypt(token).decode())
     if not await calls.save_menu(session, call.id, call.step, record.write()):
         raise _Overtaken
@@ -199,7 +207,10 @@ async def _answer(door: Door, session: AsyncSession, call: Call, signed: Signed,
     if record.since == before.since and isinstance(was, MenuState) and isinstance(now, MenuState):
         await _remember(door, session, call, signed, was, now)
     if isinstance(step, Begin):
-        await calls.begin(session, call.id, scenario=step.scenario, level=record.level)
+        await _enrol(session, call, signed, record, answered.at)
+        if step.again and record.again is not None:
+            await coming_back.take(session, call, record.again, door.ending, reason=Reason.LINE_LOST)
+        await calls.begin(session, call.id, scenario=step.scenario, level=record.level_of(answered.at))
     elif isinstance(step, Goodbye):
         await endings.finish(session, call.id, door.ending(call, Reason.LEFT_MENU))
     return record
@@ -214,6 +225,15 @@ async def _remember(
         await learners.save_settings(session, call.learner_id, changes)
     if now.consent is not None and was.consent is None:
         await consent.keep(door, session, call, signed, given=now.consent)
+    if now.bigger is not None and was.bigger is None and call.learner_id is not None:
+        await ratings.answered(session, call.learner_id, MenuRecord.read(call.menu).target, yes=now.bigger)
+
+
+async def _enrol(session: AsyncSession, call: Call, signed: Signed, record: MenuRecord, at: At) -> None:
+    """Makes a learner of a newcomer who begins a scene; not of a number that is not the call's any more."""
+    caller = consent.caller_of(signed)
+    if not isinstance(caller, Guest):
+        await callers.enrol(session, call, record, at, numbers.last_two(caller.e164))
 
 
 def _given(signed: Signed) -> str:
@@ -265,6 +285,13 @@ async def _consent(door: Door, signed: Signed, request: Request) -> str:
         return await consent.answered(door, session, call, signed, step=_step(request))
 
 
+async def _confidence(door: Door, signed: Signed, request: Request) -> str:
+    """The learner answered, at the end of a call, how sure they feel."""
+    found = await _find(door, signed)
+    async with door.database.school(found.school_id) as session:
+        return await confidence.answered(door, session, await _own(session, found, signed), signed)
+
+
 async def _status(door: Door, signed: Signed, request: Request) -> str:
     """The carrier reports on a call: keeps the news, and closes the row of a call that is over if nobody else did."""
     status, sequence = signed.text("CallStatus"), signed.text("SequenceNumber")
@@ -280,6 +307,9 @@ async def _status(door: Door, signed: Signed, request: Request) -> str:
         if over and call.state != "live":
             reason = Reason.LEFT_MENU if call.state == "menu" else Reason.CALLER_HUNG_UP
             await endings.finish(session, call.id, door.ending(call, reason))
+        seconds = signed.text("CallDuration")
+        if over and seconds.isdecimal():
+            await ledger.carrier_billed(session, call.id, int(seconds))
     if over:
         door.release(signed.call_sid)
     return twiml.empty()
@@ -321,21 +351,24 @@ async def _reconnect(door: Door, signed: Signed, call: Call, record: MenuRecord)
     scenario = call.scenario or FREE_TALK
     async with door.database.school(call.school_id) as session:
         catalogue = await door.catalogues.of(session, call.school_id, record.scenarios)
-        token = await _token(door, session, call, scenario, record, record.at(catalogue))
-        await calls.begin(session, call.id, scenario=scenario, level=record.level)
+        level = call.level or record.level
+        token = await _token(door, session, call, scenario, record, record.at(catalogue), level)
+        await calls.begin(session, call.id, scenario=scenario, level=level)
     native = door.catalogue.language(record.native)
     after = f"{_AFTER}?stream={call.streams + 1}"
     return twiml.connect((), native, door.gate.stream_url(signed.account), {"token": token}, after)
 
 
-async def _token(door: Door, session: AsyncSession, call: Call, scenario: str, record: MenuRecord, at: At) -> str:
+async def _token(
+    door: Door, session: AsyncSession, call: Call, scenario: str, record: MenuRecord, at: At, level: str
+) -> str:
     """Issues the right to open one media stream for this call."""
     chosen = at.state if isinstance(at.state, MenuState) else MenuState()
     payload = {
         "call_id": str(call.id),
         "account": call.account_sid,
         "scenario": scenario,
-        "level": record.level,
+        "level": level,
         "native": record.native,
         "slower": chosen.slower,
         "voice": chosen.voice,
@@ -355,7 +388,7 @@ def _render(door: Door, signed: Signed, record: MenuRecord, catalogue: Catalogue
         url = door.gate.stream_url(signed.account)
         return twiml.connect(step.says, native, url, {"token": token}, f"{_AFTER}?stream=1")
     # A step that looks somebody up is never rendered: the menu that follows it begins in its place.
-    says = () if isinstance(step, Identify) else step.says
+    says = step.says if isinstance(step, Begin | Goodbye) else ()
     return twiml.hang_up((native, says or (native.say("after.goodbye"),)))
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from db import calls
+from db import calls, policies
 from db.endings import Ending, NewEvent, NewTurn, close_stale, finish
 from db.engine import Database
 from db.models import Call
@@ -189,3 +189,26 @@ async def test_an_ending_may_be_dated(database: Database, place: Place, open_cal
         call = await calls.get(session, call_id)
         assert call is not None
         assert call.ended_at == moment
+
+
+async def test_a_school_that_keeps_no_words_gets_none_written(
+    database: Database, place: Place, open_call: OpenCall, superuser: Query
+) -> None:
+    """With 0 days for transcripts a closed call has its times, goals and counts, and nothing that anybody said."""
+    async with database.school(place.school_id) as session:
+        await policies.change(session, place.school_id, transcript_days=0)
+    call_id = await open_call()
+    said = "Soy Ana y vivo en la calle Mayor."
+    ending = Ending(
+        "caller_hung_up",
+        turns=[NewTurn("learner", 1_000, 2_000, said, "i1")],
+        events=[NewEvent(2_100, "goal", {"goal": "greet", "evidence": "quote", "quote": said})],
+        resumable=True,
+    )
+    async with database.school(place.school_id) as session:
+        await calls.connected(session, call_id)
+        assert await calls.checkpoint(session, call_id, {"turns": [said]}, stream=1)
+    assert await close(database, place, call_id, ending)
+    assert await superuser("SELECT text, start_ms, end_ms FROM turns") == [(None, 1_000, 2_000)]
+    assert await superuser("SELECT data FROM call_events") == [({"goal": "greet", "evidence": "quote"},)]
+    assert await superuser("SELECT resume FROM calls") == [(None,)]

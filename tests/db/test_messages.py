@@ -191,13 +191,17 @@ async def test_a_message_is_found_without_a_school(database: Database, place: Pl
 
 
 async def test_ages_are_the_databases(database: Database, place: Place, message: UUID, superuser: Query) -> None:
-    """How long a message waits, and since when it is being sent, comes with it."""
-    await superuser("UPDATE messages SET created_at = created_at - interval '1 hour'")
+    """Since when a message is being sent comes with it."""
     async with database.school(place.school_id) as session:
         waiting = await messages.lock(session, message)
         assert waiting is not None
-        assert 3600 <= waiting.age_s < 3700
         assert waiting.since_attempt_s == 0
+        await messages.attempt(session, message)
+    await superuser("UPDATE messages SET attempted_at = attempted_at - interval '1 hour'")
+    async with database.school(place.school_id) as session:
+        waiting = await messages.lock(session, message)
+        assert waiting is not None
+        assert 3600 <= waiting.since_attempt_s < 3700
         assert await messages.lock(session, uuid4()) is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 from uuid import uuid4
@@ -16,7 +17,20 @@ from psycopg import sql
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from db import accounts, calls, consents, embedded, lines, messages, migrate, schools, tokens, urls
+from db import (
+    accounts,
+    calls,
+    consents,
+    embedded,
+    lines,
+    messages,
+    migrate,
+    observations,
+    retention,
+    schools,
+    tokens,
+    urls,
+)
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import Base
@@ -96,7 +110,7 @@ async def test_look_ups_are_pinned_and_private(superuser: Query) -> None:
         "SELECT p.proname, p.proconfig, (SELECT array_agg(pg_get_userbyid(grantee)::text ORDER BY 1)"
         " FROM aclexplode(p.proacl) WHERE grantee <> p.proowner) FROM pg_proc p WHERE p.prosecdef"
     )
-    assert len(rows) == 17
+    assert len(rows) == 22
     for name, settings, grantees in rows:
         assert settings == ["search_path=pg_catalog, pg_temp"], name
         assert grantees == ["ringua_app"], name
@@ -150,6 +164,7 @@ async def test_look_ups_work_for_an_owner_without_power(owned_url: str, keyring:
         assert line.school_name == "North"
         assert await calls.find(session, "CA1") == calls.CallFound(place.school_id, call.id)
         assert await calls.live_count(session) == 1
+        assert await observations.to_analyse(session, since=call.started_at, before=call.started_at) == []
         claim = await tokens.consume(session, keyring, token, "CA1")
         assert claim == tokens.Claim(place.school_id, {"a": 1})
         await accounts.forget(session, "AC1")
@@ -158,6 +173,8 @@ async def test_look_ups_work_for_an_owner_without_power(owned_url: str, keyring:
         assert await consents.opted_out(session, b"hash")
         await consents.opt_in(session, b"hash")
         assert await consents.received(session, "SM1")
+        assert await retention.drop_texts_received(session, timedelta(0)) == 0
+        assert await retention.drop_ledger(session) == 0
         assert await messages.find(session, message_id=None, carrier_sid="SM1") is None
         assert await messages.block(session, account_sid="AC1", sender="", code=20003)
         assert await messages.blocked(session, account_sid="AC1", sender="+34910000001") == 20003

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, update
 
 from db import accounts, clips, learners, lines
 from db.engine import Database
 from db.keyring import Keyring
-from db.models import Call, Learner
+from db.models import Call, CallEvent, Learner
 from tests.db.conftest import OpenCall, Place, Query
 
 COMPLETE: dict[str, Any] = {
@@ -197,18 +198,40 @@ async def test_settings_are_merged(database: Database, keyring: Keyring, place: 
         assert found.settings == {"slow": False, "voice": "marin"}
 
 
-async def test_completed_scenarios_are_counted(
+async def test_plays_are_kept_apart_by_language(
     database: Database, keyring: Keyring, place: Place, open_call: OpenCall
 ) -> None:
-    """A scenario counts once for each call that reached its goals; others do not count."""
+    """A learner's plays are told by language, the newest last, with the goals of the last five and none of the rest."""
     learner = await make_learner(database, keyring, place)
-    for scenario, completed in (("cafe", True), ("cafe", True), ("hotel", False), ("taxi", True)):
-        call_id = await open_call(learner_id=learner.id)
+    ids = {}
+    for scene, target in (*((f"s{number}", "es-MX") for number in range(6)), ("french", "fr"), ("old", "")):
+        ids[scene] = call_id = await open_call(learner_id=learner.id)
         async with database.school(place.school_id) as session:
-            done = update(Call).where(Call.id == call_id).values(scenario=scenario, completed=completed)
-            await session.execute(done)
+            begun = update(Call).where(Call.id == call_id).values(scenario=scene, menu={"target": target})
+            await session.execute(begun.values(connected_at=func.now(), started_at=func.now()))
+            session.add(
+                CallEvent(
+                    school_id=place.school_id, call_id=call_id, ordinal=0, at_ms=1, kind="goal", data={"goal": "greet"}
+                )
+            )
+    await open_call(learner_id=learner.id)
     async with database.school(place.school_id) as session:
-        assert await learners.completed_scenarios(session, learner.id) == {"cafe": 2, "taxi": 1}
+        plays = await learners.plays(session, learner.id, "es")
+        assert [play.scenario for play in plays] == [*(f"s{number}" for number in range(6)), "old"]
+        assert [play.goals for play in plays] == [None, None, *[{"greet"}] * 5]
+        assert [play.scenario for play in await learners.plays(session, learner.id, "fr-CA")] == ["french", "old"]
+
+
+async def test_a_learner_chooses_languages(database: Database, keyring: Keyring, place: Place) -> None:
+    """What a learner chose is theirs from then on; nobody else's record is touched."""
+    learner = await make_learner(database, keyring, place)
+    async with database.school(place.school_id) as session:
+        assert await learners.choose_languages(session, learner.id, native="fr", target="en", level="B2")
+        assert not await learners.choose_languages(session, uuid4(), native="pt", target="en", level="A1")
+    async with database.school(place.school_id) as session:
+        found = await learners.get(session, learner.id)
+        assert found is not None
+        assert (found.native, found.target, found.level) == ("fr", "en", "B2")
 
 
 async def test_clips_are_kept_once(database: Database, place: Place, elsewhere: Place) -> None:

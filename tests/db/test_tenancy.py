@@ -33,6 +33,10 @@ from db.keyring import Keyring
 from db.models import Base, Line
 from tests.db.clusters import address_of
 from tests.db.conftest import OpenCall, Place, Query
+from tests.db.keeping_rows import keep
+from tests.db.learning_rows import remember
+from tests.db.money import pay
+from tests.db.page_rows import tell
 from tests.db.test_migrations import CLOSED_TABLES
 from tests.tutor.test_own_scene import EXAMPLE
 from tutor.script.catalogue import load
@@ -70,8 +74,12 @@ async def fill(database: Database, keyring: Keyring, place: Place, open_call: Op
     call_id = await open_call(learner_id=learner.id)
     async with database.school(place.school_id) as session:
         await finish(session, call_id, Ending("hangup", [NewTurn("role", 0, 900)], [NewEvent(5, "key")]))
+        await pay(session, place.school_id, place.line_id, call_id)
         await debriefs.put(session, school_id=place.school_id, call_id=call_id, content={}, source="rules")
         await flags.record(session, call_id, [flags.NewFlag.key(5)])
+        await remember(session, place.school_id, learner.id, call_id)
+        await keep(session, place.school_id, learner.id, call_id)
+        await tell(session, keyring, place.school_id, learner.id, call_id)
         number_hash = keyring.hash_number("+34600000001")
         await consents.record(
             session, school_id=place.school_id, number_hash=number_hash, given=True, carrier_sid="CA1", wording="1"

@@ -88,6 +88,27 @@ async def test_a_call_is_ended_over_rest(carrier: Carrier, server: Served) -> No
     assert [call.sid for call in await ask(carrier, lambda client: client.calls.list(to=LINE))] == [result.sid]
 
 
+async def test_a_call_s_record_is_deleted_once_it_is_over(carrier: Carrier, server: Served) -> None:
+    """While the call goes on that is refused with 20009; afterwards neither the call nor its list shows it."""
+
+    async def behave(phone: Phone) -> None:
+        await phone.wait_for("pause")
+        assert await refused(carrier, lambda client: client.calls(phone.sid).delete()) == (409, 20009)
+
+    result = await carrier.call(f"{server.url}/voice", to=LINE, from_=CALLER, behave=behave)
+    assert await ask(carrier, lambda client: client.calls(result.sid).delete())
+    assert await refused(carrier, lambda client: client.calls(result.sid).delete()) == (404, 20404)
+    assert await ask(carrier, lambda client: client.calls.list(to=LINE)) == []
+
+
+async def test_a_message_s_record_is_deleted_once_it_is_sent(carrier: Carrier, server: Served) -> None:
+    """A message on which the carrier is still at work is refused with 20009, as the official client sees it."""
+    shown = carrier.sms.create({"To": CALLER, "From": LINE, "Body": "¡Hola!"}).message
+    assert await refused(carrier, lambda client: client.messages(shown.sid).delete()) == (409, 20009)
+    shown.status = "sent"
+    assert await ask(carrier, lambda client: client.messages(shown.sid).delete())
+
+
 async def test_a_call_is_sent_elsewhere_over_rest(carrier: Carrier, server: Served) -> None:
     """Another URL or another document takes over; relative addresses in such a document fail the call."""
     server.answers["/other"] = twiml('<Pause length="600"/>')

@@ -23,15 +23,30 @@ import httpx
 import pytest
 from sqlalchemy import select, text
 
-from db import calls, class_prompts, consents, debriefs, endings, jobs, learners, lines, messages, scenarios
+from db import (
+    calls,
+    class_prompts,
+    consents,
+    debriefs,
+    endings,
+    guardians,
+    jobs,
+    learners,
+    lines,
+    messages,
+    pages,
+    policies,
+    scenarios,
+)
 from db.endings import Ending, NewEvent, NewTurn
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import Debrief, Message
+from db.models_pages import DebriefLink
 from rehearsal import messages as desk
 from rehearsal.realtime_script import Script, TextAnswer
 from ringua.jobs import all_jobs
-from ringua.jobs.debrief import debrief_call
+from ringua.jobs.debrief import Links, debrief_call
 from ringua.rehearsal import CALLER, LINE, Rehearsal, rehearsing
 from ringua.settings import load
 from ringua.storage import Storage
@@ -39,6 +54,8 @@ from telephony.ivr.record import MenuRecord
 from telephony.segments import segments
 from tests.journeys.site import SECRET
 from tests.tutor.test_own_scene import EXAMPLE
+from tutor.learning.debrief import Debrief as Debriefed
+from tutor.learning.tellings import Telling
 from tutor.realtime.text import TextModel
 from tutor.script import catalogue
 from tutor.script.class_prompt import ClassPrompt
@@ -261,6 +278,107 @@ async def test_what_of_the_class_s_words_was_used_is_kept(place: Place) -> None:
         "used_by_learner": ["por favor", "el café"],
     }
     assert debrief.content["keep"] == WRITTEN["keep"]
+
+
+async def test_a_teacher_s_and_a_family_s_version_are_kept(place: Place) -> None:
+    """With the learner's debrief stands what a teacher and a family read of the call, each in their language."""
+    await place.call(events=(GOAL, NewEvent(9_500, "hint", {"goal": "order_drink", "rung": 1}), HANG_UP))
+    await place.work()
+    (debrief,), _ = await place.kept()
+    content = debrief.content
+    teacher, family = Telling.read(content["teacher"]), Telling.read(content["family"])
+    assert (teacher.language, family.language) == ("en", "en")
+    assert "With a hint: order a drink." in teacher.lines
+    assert family.lines[0] == "In this call your child managed to order a drink."
+    assert (content["native"], content["target"], content["next_key"]) == ("en", "es", "1")
+    assert Debriefed.read(content).praise == WRITTEN["praise"]
+
+
+async def test_where_no_words_may_be_kept(place: Place) -> None:
+    """A school that keeps no words has none in the debrief; the text still tells them, also when run again."""
+    await place.agree()
+    async with place.storage.database.school(place.school_id) as session:
+        await policies.change(session, place.school_id, transcript_days=0)
+    call_id = await place.call()
+    await debriefed(place, call_id, None)
+    (debrief,), (message,) = await place.kept()
+    assert (debrief.content["praise"], debrief.content["keep"], debrief.content["family"]["lines"]) == ("", "", [])
+    assert debrief.content["can_dos"] == ["order_drink"]
+    assert "You made yourself understood." in message.body
+    async with place.storage.database.school(place.school_id) as session:
+        await session.execute(text("DELETE FROM messages"))
+    await debriefed(place, call_id, None)
+    assert "You made yourself understood." in (await place.kept())[1][0].body
+
+
+async def debriefed(place: Place, call_id: UUID, links: Links | None) -> None:
+    """Debriefs a call without a model."""
+    database, shelf = place.storage.database, catalogue.load()
+    await debrief_call(database, shelf, None, school_id=place.school_id, call_id=call_id, links=links)
+
+
+async def test_a_message_leads_to_the_page_of_its_call(place: Place) -> None:
+    """With a public address the text holds a link that opens the call's page; run again, there is still one link."""
+    await place.agree()
+    call_id = await place.call()
+    links = Links(place.storage.keyring, "https://practice.example.org")
+    for _ in range(3):
+        await debriefed(place, call_id, links)
+    _, (message,) = await place.kept()
+    token = message.body.partition("https://practice.example.org/d/")[2].split()[0]
+    assert segments(message.body) <= 2
+    async with place.storage.database.anyone() as session:
+        found = await pages.find(session, place.storage.keyring, token)
+    assert found == pages.PageFound(place.school_id, call_id, place.learner_id, "learner")
+    async with place.storage.database.school(place.school_id) as session:
+        assert len((await session.scalars(select(DebriefLink))).all()) == 1
+
+
+async def test_without_a_public_address_there_is_no_link(place: Place) -> None:
+    """Nobody outside could open it."""
+    await place.agree()
+    await place.call()
+    await place.work()
+    _, (message,) = await place.kept()
+    assert "/d/" not in message.body
+    async with place.storage.database.school(place.school_id) as session:
+        assert (await session.scalars(select(DebriefLink))).all() == []
+
+
+async def test_a_child_s_call_is_told_to_the_guardian(place: Place) -> None:
+    """On a line for children the child's telephone gets nothing; the guardian reads of it, in words for a family."""
+    await place.agree()
+    guardian, links = "+12025550177", Links(place.storage.keyring, "https://practice.example.org")
+    async with place.storage.database.school(place.school_id) as session:
+        await lines.update(session, place.line_id, kids=True)
+    await debriefed(place, await place.call(), links)
+    assert [len(rows) for rows in await place.kept()] == [1, 0]
+    async with place.storage.database.school(place.school_id) as session:
+        ids = {"school_id": place.school_id, "learner_id": place.learner_id}
+        await guardians.put(session, place.storage.keyring, **ids, number=guardian, consent="form 2026-09")
+    call_id = await place.call()
+    await debriefed(place, call_id, links)
+    _, (message,) = await place.kept()
+    assert message.body.startswith("Rehearsal: In this call your child managed to order a drink.")
+    token = message.body.partition("/d/")[2].split()[0]
+    async with place.storage.database.anyone() as session:
+        found = await pages.find(session, place.storage.keyring, token)
+    assert found is not None
+    assert found.audience == "family"
+    await place.work("messages")
+    assert [(sent.to, sent.body) for sent in place.texts] == [(guardian, message.body)]
+
+
+async def test_a_guardian_who_stopped_gets_none(place: Place) -> None:
+    """Nor does the child's own telephone in their place."""
+    await place.agree()
+    keyring = place.storage.keyring
+    async with place.storage.database.school(place.school_id) as session:
+        ids = {"school_id": place.school_id, "learner_id": place.learner_id}
+        await guardians.put(session, keyring, **ids, number="+12025550177", consent="form 2026-09")
+        await consents.opt_out(session, keyring.hash_number("+12025550177"), "SM1")
+    await debriefed(place, await place.call(), None)
+    assert [len(rows) for rows in await place.kept()] == [1, 0]
 
 
 async def test_a_call_of_a_school_s_own_scene_is_debriefed(place: Place) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from telephony.ivr.menu import Choice, MenuContext
-from telephony.ivr.steps import Identify, Step
+from telephony.ivr.steps import Ask, Begin, Goodbye, Step
 from tutor.script.language import NATIVE_STRINGS, TARGET_PHRASES, Language
 
 PLAIN = Language(
@@ -38,7 +38,7 @@ def menu(scenes: int = 9, *, returning: bool = False, free_talk: bool = True, sl
 
 def said(step: Step) -> list[str]:
     """The names of the sentences in a step, those of the menu without their group."""
-    if isinstance(step, Identify):
+    if not isinstance(step, Ask | Begin | Goodbye):
         return []
     texts = [line if isinstance(line, str) else line.text for line in step.says]
     return [text.split()[0].removeprefix("menu.") for text in texts]

@@ -17,7 +17,7 @@ import httpx
 from fastapi import FastAPI
 from twilio.request_validator import RequestValidator
 
-from db import calls, lines, schools
+from db import calls, learners, lines, schools
 from db.accounts import Account
 from db.engine import Database
 from db.keyring import Keyring
@@ -106,6 +106,22 @@ class Service:
             call = await calls.get(session, found.call_id)
         assert call is not None
         return call
+
+    async def enrolled(self, number: str = CALLER, **changes: Any) -> UUID:
+        """Makes a learner whom this number gives away, as an earlier call would have; ``changes`` to what they are."""
+        values: dict[str, Any] = {"native": "en", "target": "es", "level": "A1", **changes}
+        settings = values.pop("settings", {})
+        async with self.database.school(self.school_id) as session:
+            made = await learners.create_with_number(
+                session,
+                school_id=self.school_id,
+                number_hash=self.keyring.hash_number(number),
+                last_two=number[-2:],
+                another=True,
+                **values,
+            )
+            await learners.save_settings(session, made.id, settings)
+        return made.id
 
     async def chosen(self, **options: Any) -> str:
         """Calls, presses 1, cuts the briefing where there is one, and returns the stream's token."""

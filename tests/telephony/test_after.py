@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from sqlalchemy import text
 
-from db import endings
+from db import calls, endings
 from db.endings import Ending, NewEvent
 from db.engine import Database
 from db.keyring import Keyring
@@ -26,9 +26,22 @@ ROUTES = ["/twilio/voice", "/twilio/menu?step=1", "/twilio/after", "/twilio/stat
 
 @pytest.fixture
 async def line(database: Database, keyring: Keyring) -> AsyncIterator[Service]:
-    """A service with one live line, which sends no texts and so asks nobody about them."""
+    """A service with one live line, which sends no texts and so asks nobody about them; its caller practised before."""
     async with service(database, keyring, texts=False) as ready:
+        await practised(ready)
         yield ready
+
+
+async def practised(line: Service) -> None:
+    """Gives the caller an earlier conversation: nobody is asked any more how sure they feel."""
+    await line.enrolled()
+    await line.told("/twilio/voice", CallSid="CAearlier")
+    row = await line.row("CAearlier")
+    async with line.database.school(line.school_id) as session:
+        await calls.begin(session, row.id, scenario="cafe_order", level="A1")
+        await calls.connected(session, row.id)
+        await endings.finish(session, row.id, Ending("role"))
+    line.released.clear()
 
 
 @pytest.mark.parametrize(
@@ -74,6 +87,8 @@ async def test_a_scene_that_ended_is_wrapped_up(line: Service, reason: str) -> N
         await endings.finish(session, row.id, Ending(reason, events=GOALS))
     script = await line.told("/twilio/after")
     assert set(verbs(script)) == {"Say", "Hangup"}
+    await line.told("/twilio/voice", CallSid="CAnext")
+    key = (await line.row("CAnext")).menu["scenarios"].index("cafe_order") + 1
     assert spoken(script) == " | ".join(
         (
             EN.say("wrapup.praise_alone"),
@@ -81,7 +96,7 @@ async def test_a_scene_that_ended_is_wrapped_up(line: Service, reason: str) -> N
             EN.say("wrapup.keep"),
             ES.scenes["cafe_order"].hints["detail"][2],
             EN.say("wrapup.step", can_do=EN.scenes["cafe_order"].can_do["detail"]),
-            EN.say("wrapup.key", key="1"),
+            EN.say("wrapup.key", key=str(key)),
             EN.say("wrapup.bye"),
         )
     )
@@ -101,13 +116,18 @@ async def test_the_next_scene_is_named_with_its_key(line: Service) -> None:
         await endings.finish(session, row.id, Ending("role", events=reached, completed=True))
     script = await line.told("/twilio/after")
     assert EN.say("wrapup.praise_all") in spoken(script)
-    assert f"{EN.say('wrapup.next', title='At the market')} | {EN.say('wrapup.key', key='1')}" in spoken(script)
     serving.cancel()
+    await line.told("/twilio/voice", CallSid="CAnext")
+    following = (await line.row("CAnext")).menu["scenarios"][0]
+    title = EN.say("wrapup.next", title=EN.scenes[following].title)
+    assert f"{title} | {EN.say('wrapup.key', key='1')}" in spoken(script)
+    assert following != "cafe_order"
 
 
 async def test_after_waits_for_the_driver(database: Database, keyring: Keyring) -> None:
     """The carrier asks the moment the socket closes: a driver that is still writing is waited for."""
     async with service(database, keyring, change=lambda door: replace(door, settle_s=30), texts=False) as line:
+        await practised(line)
         _, serving = line.stream(await line.chosen())
         await line.is_answering()
         asking = asyncio.create_task(line.told("/twilio/after"))

@@ -45,6 +45,19 @@ def test_the_carriers_words(words: frozenset[str], keyword: Keyword) -> None:
         # Arabic, Japanese, Chinese
         "توقف", "لا أريد رسائل", "إلغاء الاشتراك من فضلك", "配信停止", "もう送らないでください", "停止してください",
         "退订", "请不要再发短信了", "別再發簡訊",
+        # By refusing what comes, in whatever order
+        "please don't text me any more", "I don't want these texts anymore", "These messages... I'm so tired of them",
+        "Not interested in your texts", "no longer want messages from the school", "too many messages!!",
+        "I've had enough of the summaries", "Kindly cease texting this number",
+        "no me mandes más mensajes", "Ya no quiero más mensajes, gracias", "No necesito los mensajes",
+        "Estoy harta de tantos SMS", "Los textos no me interesan", "no me mandéis nada más", "No quiero más",
+        "Je ne veux plus de messages", "je veux plus vos sms", "J'en ai marre de ces textos", "Arrêtez les messages",
+        "Vos messages, je ne souhaite plus", "M'envoyez plus rien svp", "Laissez-moi tranquille !",
+        "Não quero receber mais nada de SMS", "não preciso dessas mensagens", "Cansei de torpedo", "Me deixe em paz",
+        "Mensagens demais!", "parem de me mandar isso",
+        "لم أعد أريد رسائلكم", "من فضلكم توقفوا عن مراسلتي", "ما بدي رسايل", "مش عايز رسائل تاني", "لا تبعثوا لي شيئا",
+        "别给我发了", "我不想再收到这些", "请不要再给我发信息", "不需要短信，谢谢", "別再發訊息給我",
+        "Ich brauche keine SMS", "genug von den Nachrichten", "Sono stufo dei messaggi",
     ],
 )  # fmt: skip
 def test_any_reasonable_wording_stops(text: str) -> None:
@@ -60,6 +73,17 @@ def test_any_reasonable_wording_stops(text: str) -> None:
         "Ich spreche kein Deutsch", "Wann ist die Pause zu Ende?", "Il treno parte alle nove", "Bom dia", "你好",
         "はい、元気です",
         "The weekend was great", "I need to cancel my appointment with the doctor on Monday", "sushi bar",
+        # Near misses: stops, ends and refusals of other things
+        "Where is the bus stop?", "It was non-stop fun", "That's my stop", "I want no sugar", "I'm tired of rain",
+        "Nice message, thank you", "I don't want sugar", "I don't need a bag", "Did you get my text?",
+        "No quiero azúcar", "No deseo postre, gracias", "Deme un billete para el centro", "Recibí el mensaje, gracias",
+        "Me gustan los mensajes", "Una mesa para dos", "El fin de semana fue genial", "¿Cuándo es la próxima parada?",
+        "Je veux plus de café", "Je ne veux pas de sucre", "Où est l'arrêt de bus ?", "C'est la fin du film",
+        "Merci pour le message", "Trop de sel dans la soupe",
+        "Não quero açúcar", "Vou para casa", "Gosto demais da aula", "Obrigada pela mensagem", "No fim da rua",
+        "لا أريد سكر", "أريد قهوة من فضلك", "وصلتني الرسالة شكرا", "أين موقف الحافلة؟",
+        "别发火", "不要发愁", "我不想喝咖啡", "谢谢你的短信", "公交车站在哪里？", "我想取消酒店预订",
+        "Ich will keine Milch", "Non voglio zucchero",
     ],
 )  # fmt: skip
 def test_other_texts_mean_nothing(text: str) -> None:
@@ -99,6 +123,29 @@ def test_ending_goes_first() -> None:
 def test_every_native_language_has_words() -> None:
     """Whoever the line speaks to can end its texts in their own words."""
     assert {language.base for language in load().natives} <= languages()
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "STOP",
+        "STOPALL",
+        "END",
+        "QUIT",
+        "CANCEL",
+        "UNSUBSCRIBE",
+        "OPTOUT",
+        "OPT OUT",
+        "REVOKE",
+        "ARRET",
+        "ALTO",
+        "PARAR",
+    ],
+)
+def test_words_that_carriers_require(word: str) -> None:
+    """Each word that a carrier or its rules name ends the texts, alone, in any case, with a full stop or a please."""
+    for written in (word, word.lower(), f"{word}.", f"{word} please"):
+        assert read(written) is Keyword.STOP, written
 
 
 @given(st.text(max_size=1600))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.ivr.menu import FREE_TALK, Choice, MenuContext, MenuState, advance, enter, replay
-from telephony.ivr.steps import MAX_PROMPTS, PROMPT_LIMIT_S, Ask, Begin, Goodbye, Identify, Step
+from telephony.ivr.steps import MAX_PROMPTS, PROMPT_LIMIT_S, Ask, Begin, Choose, Goodbye, Step
 from tests.telephony.plain_language import PLAIN, menu, said
 from tutor.learning.briefing import LIMIT_S as BRIEFING_LIMIT_S
 from tutor.learning.said import Said, estimate_s
@@ -177,6 +177,100 @@ def test_free_talk_is_told_of() -> None:
     assert after(replace(menu(), brief=told), "8", "1")[1] == Begin(FREE_TALK, False, ())
 
 
+# --- who comes back
+
+BROKEN = Choice("s4", "S4", "preview of 4")
+AGAIN = ["welcome_back", "callers.broke_off", "callers.go_on"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "outcome"),
+    [
+        ([], AGAIN),
+        (["1"], Begin("s4", False, ("menu.connecting",), again=True)),
+        (["2"], ["recommended", *OTHERS, *TAIL]),
+        (["*"], ["recommended", *OTHERS, *TAIL]),
+        (["0"], ["settings_menu"]),
+        (["0", "*"], [*LISTED, *TAIL]),
+        (["2", "1"], begins("s1")),
+        (["7"], ["wrong_key", "callers.go_on"]),
+        (["3"], ["wrong_key", "callers.go_on"]),
+        (["#"], ["callers.go_on"]),
+        ([""], ["callers.go_on"]),
+        (["", ""], Begin("s4", False, ("menu.connecting",), again=True)),
+        (["", "2"], ["recommended", *OTHERS, *TAIL]),
+    ],
+)
+def test_a_call_that_broke_off_is_offered_first(keys: list[str], outcome: Begin | list[str]) -> None:
+    """Where the last call broke off is said before anything else; key 1 goes on, key 2 leads to the other scenes."""
+    _, step = after(replace(menu(returning=True), again=BROKEN), *keys)
+    assert step == outcome if isinstance(outcome, Begin) else said(step) == outcome
+
+
+def test_going_on_needs_no_question_and_no_briefing() -> None:
+    """Whoever goes on is put through at once, whatever else would have been asked or told; at their own speed."""
+    context = replace(menu(returning=True, slower=True), again=BROKEN, ask_consent=True, bigger=True, brief=told)
+    assert after(context, "1")[1] == Begin("s4", True, ("menu.connecting",), again=True)
+
+
+def test_a_first_name_is_said_with_the_welcome() -> None:
+    """A learner who is known by name is greeted by it, and hears who answers."""
+    context = replace(menu(scenes=1, free_talk=False, returning=True), name="Ana")
+    assert said(enter(context)[1]) == ["callers.hello", "recommended", "settings"]
+    assert said(enter(replace(context, opening="pin.welcome"))[1])[0] == "pin.welcome"
+    assert said(enter(replace(context, again=BROKEN))[1]) == ["callers.hello", *AGAIN[1:]]
+
+
+@pytest.mark.parametrize(
+    ("answers", "bigger", "heard"),
+    [
+        (["1"], True, ["callers.bigger_yes", "connecting"]),
+        (["2"], False, ["callers.bigger_no", "connecting"]),
+        ([""], False, ["connecting"]),
+        (["9", "1"], True, ["callers.bigger_yes", "connecting"]),
+        (["9", "9"], False, ["connecting"]),
+        (["#", ""], False, ["connecting"]),
+    ],
+)
+def test_a_bigger_challenge_is_asked_for(answers: list[str], bigger: bool, heard: list[str]) -> None:
+    """Once a scene is chosen it is asked, once; whatever is answered, the scene begins, and silence is a no."""
+    context = replace(menu(returning=True, slower=True), bigger=True)
+    assert said(after(context, "3")[1]) == ["callers.bigger"]
+    state, step = after(context, "3", *answers)
+    assert state.bigger is bigger
+    assert isinstance(step, Begin)
+    assert (step.scenario, step.slower, said(step)) == ("s3", True, heard)
+
+
+def test_one_question_a_call() -> None:
+    """Whoever is asked about text messages is asked about the next level another time."""
+    context = replace(menu(returning=True), ask_consent=True, bigger=True)
+    state, step = after(context, "3", "1")
+    assert isinstance(step, Begin)
+    assert (state.consent, state.bigger) == (True, None)
+
+
+def test_keys_pressed_by_habit_do_not_answer_for_a_bigger_challenge() -> None:
+    """Keys that came together with the choice were pressed before the question was heard."""
+    assert said(after(replace(menu(returning=True), bigger=True), "1111")[1]) == ["callers.bigger"]
+
+
+def test_other_languages_are_a_setting_where_there_are_any() -> None:
+    """Key 6 of the settings chooses languages again on a line of several, and is a wrong key on others."""
+    context = replace(menu(), languages=True)
+    assert said(after(context, "0")[1]) == ["settings_menu", "callers.settings"]
+    assert after(context, "0", "6")[1] == Choose()
+    assert said(after(menu(), "0", "6")[1]) == ["wrong_key", "settings_menu"]
+
+
+def test_after_questions_the_scenes_are_listed() -> None:
+    """Whoever has answered questions hears the titles with their keys at once, and can press any of them."""
+    context = replace(menu(), opening="", listed=True)
+    assert said(enter(context)[1]) == [*LISTED, *TAIL]
+    assert after(context, "1")[1] == begins("s1")
+    assert after(context, "9", "2")[1] == begins("s5")
+
+
 def test_silence_of_a_new_caller() -> None:
     """Silence asks again shortly, then tells everything again, then says goodbye."""
     context = menu(scenes=1, free_talk=False)
@@ -212,14 +306,16 @@ def test_one_key_reaches_the_scene_from_anywhere_on_the_menu() -> None:
 
 def test_every_place_and_key() -> None:
     """Every key has an outcome in every state that can be reached, and none raises or leaves the menu silent."""
-    for context in (menu(0), menu(1), menu(5), menu(17, returning=True), menu(3, free_talk=False)):
+    broken = replace(menu(3, returning=True), again=BROKEN, bigger=True, languages=True)
+    for context in (menu(0), menu(1), menu(5), menu(17, returning=True), menu(3, free_talk=False), broken):
         seen, new = set(), {enter(context)[0]}
         while new:
             seen |= new
             reached = {advance(context, state, key) for state, key in product(new, [*KEYS, *PINS])}
-            assert all(isinstance(step, Identify) or (step.says and all(step.says)) for _, step in reached)
+            assert all(not isinstance(step, Ask | Begin | Goodbye) or all(step.says) for _, step in reached)
             new = {replace(state, prompts=1) for state, step in reached if isinstance(step, Ask)} - seen
-        assert {state.place for state in seen} == {"main", "settings", "pin"}
+        more = {"again", "bigger"} if context is broken else set()
+        assert {state.place for state in seen} == {"main", "settings", "pin", *more}
 
 
 @given(answers, st.integers(0, 17), st.booleans(), st.booleans(), st.booleans())
@@ -293,8 +389,18 @@ def test_prompts_are_short_in_every_language(native: Language, returning: bool) 
     """In every language and with every scene recommended, no prompt that can be heard is longer than 20 seconds."""
     for first in range(len(full(native).choices)):
         steps = (step for _, step in heard(full(native, first=first, returning=returning)))
-        longest = max((step.says for step in steps if not isinstance(step, Identify)), key=estimate_s)
+        longest = max((step.says for step in steps if isinstance(step, Ask | Begin | Goodbye)), key=estimate_s)
         assert estimate_s(longest) <= PROMPT_LIMIT_S, longest
+
+
+@pytest.mark.parametrize("native", LANGUAGES, ids=lambda language: language.tag)
+def test_prompts_for_whoever_comes_back_are_short(native: Language) -> None:
+    """With every scene that broke off, with and without a name, and with the setting for languages: 20 seconds."""
+    for broken, name in product(full(native).choices, (None, "Alejandra")):
+        context = replace(full(native, returning=True), again=broken, name=name, languages=True)
+        for keys in ([], ["7"], ["2"], ["0"], ["0", "7"]):
+            says = asked(after(context, *keys)[1])
+            assert estimate_s(says) <= PROMPT_LIMIT_S, says
 
 
 @pytest.mark.parametrize("native", LANGUAGES, ids=lambda language: language.tag)
@@ -305,13 +411,14 @@ def test_the_role_is_reached_in_time(native: Language) -> None:
     school = "Colegio García Lorca"
     longest = max((say("menu.recommended", title=one.title, preview=one.preview) for one in others), key=len)
     assert estimate_s([say("menu.notice", school=school), longest]) + BRIEFING_LIMIT_S + 1 <= 45
-    assert estimate_s([say("menu.welcome_back", school=school), say("menu.connecting")]) <= 12
+    for greeting in (say("menu.welcome_back", school=school), say("callers.hello", name="Alejandra")):
+        assert estimate_s([greeting, say("menu.connecting")]) <= 12
 
 
 @pytest.mark.parametrize("native", LANGUAGES, ids=lambda language: language.tag)
 def test_everything_is_spoken_somewhere(native: Language) -> None:
     """In every language free talk, further scenes, settings and privacy are spoken, not only possible."""
-    spoken = {text for _, step in heard(full(native)) if not isinstance(step, Identify) for text in step.says}
+    spoken = {text for _, step in heard(full(native)) if isinstance(step, Ask | Begin | Goodbye) for text in step.says}
     assert {native.say(f"menu.{key}") for key in ("free_talk", "more", "settings", "privacy")} <= spoken
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import pairwise
 
 import httpx
@@ -18,7 +17,7 @@ from db.engine import Database
 from db.keyring import Keyring
 from telephony.twilio import message_codes
 from telephony.twilio.message_codes import Verdict
-from telephony.twilio.messages import MAX_ATTEMPTS, SENDING_S, quiet_s
+from telephony.twilio.messages import MAX_ATTEMPTS, SENDING_S
 from tests.telephony.texting import BODY, LEARNER, LINE, LostOnTheWay, Texting, elsewhere, texting
 
 
@@ -205,37 +204,6 @@ async def test_an_account_that_is_gone(texts: Texting) -> None:
     stranger = replace(texts.account, sid="AC" + "9" * 32)
     assert await texts.messenger(account=stranger).send(texts.school_id, message) is None
     assert ((await texts.row(message)).state, texts.sent) == ("suppressed", [])
-
-
-async def test_a_late_message_waits_for_the_morning(texts: Texting) -> None:
-    """What is an hour old comes at a decent hour of the school's day; what is fresh comes at once."""
-    night = datetime(2026, 11, 9, 2, 30, tzinfo=UTC)
-    message = await texts.message()
-    await texts.age(message, 3700, column="created_at")
-    assert await texts.messenger(now=lambda: night).send(texts.school_id, message) == 4.5 * 3600
-    assert texts.sent == []
-    fresh = await texts.message("debrief:2")
-    assert await texts.messenger(now=lambda: night).send(texts.school_id, fresh) is None
-    assert len(texts.sent) == 1
-
-
-@pytest.mark.parametrize(
-    ("now", "zone", "hours"),
-    [
-        ("2026-11-09T12:00", "Europe/Madrid", 0),
-        ("2026-11-09T06:59", "Europe/Madrid", 1 / 60),
-        ("2026-11-09T07:00", "Europe/Madrid", 0),
-        ("2026-11-09T19:59", "Europe/Madrid", 0),
-        ("2026-11-09T20:00", "Europe/Madrid", 11),
-        ("2026-11-09T12:00", "America/Puerto_Rico", 0),
-        ("2026-11-09T04:00", "America/Puerto_Rico", 8),
-        ("2026-10-24T22:00", "Europe/Madrid", 9),
-        ("2026-03-28T21:00", "Europe/Madrid", 9),
-    ],
-)
-def test_quiet_hours(now: str, zone: str, hours: float) -> None:
-    """Nights end at eight by the school's clocks, also when those are changed."""
-    assert quiet_s(datetime.fromisoformat(now).replace(tzinfo=UTC), zone) == pytest.approx(hours * 3600)
 
 
 # --- what the carrier refuses
@@ -435,6 +403,33 @@ def test_refusals(code: int, status: int, verdict: Verdict) -> None:
 def test_deliveries(code: int | None, verdict: Verdict) -> None:
     """A message that may have arrived, for all the carrier knows, is not repeated."""
     assert message_codes.of_delivery(code) is verdict
+
+
+FINAL = (
+    *(21211, 21212, 21214, 21217, 21408, 21606, 21659, 21608, 21610, 21612, 21614, 21617, 21703, 21704, 20003, 20404),
+    *(30004, 30005, 30006, 30007, 30032, 30034, 30450),
+)
+"""What the carrier's documents call final (twilio.md §4.2)."""
+
+
+@pytest.mark.parametrize("code", FINAL)
+def test_final_codes_are_never_tried_again(code: int) -> None:
+    """Neither when a message is refused nor when it does not arrive."""
+    assert message_codes.of_refusal(code, 400) is not Verdict.AGAIN
+    assert message_codes.of_delivery(code) is not Verdict.AGAIN
+
+
+@pytest.mark.parametrize("code", [20003, 21606, 21659, 30032, 30034, 21703, 21704])
+def test_codes_that_stop_more_than_one_message(code: int) -> None:
+    """What only the operator can put in order stops the sender or the account, with advice."""
+    assert message_codes.of_refusal(code, 400) in (Verdict.SENDER, Verdict.ACCOUNT)
+    assert message_codes.advice(code).endswith(".")
+
+
+@pytest.mark.parametrize("code", [30001, 30003, 30017, 30022])
+def test_deliveries_that_may_be_tried_again(code: int) -> None:
+    """A full queue, a handset that was off, a busy network, too many in a second."""
+    assert message_codes.of_delivery(code) is Verdict.AGAIN
 
 
 def test_every_stop_has_advice() -> None:

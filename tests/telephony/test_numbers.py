@@ -88,3 +88,23 @@ def test_anything(raw: str, region: str | None) -> None:
     """Whatever a carrier writes, the caller is a guest or a number in E.164."""
     caller = identify(raw, region=region)
     assert isinstance(caller, Guest) or (caller.e164[0] == "+" and caller.e164[1:].isdecimal())
+
+
+@pytest.mark.parametrize(
+    ("verstat", "known"),
+    [
+        ("", True),
+        ("No-TN-Validation", True),
+        ("No-TN-Validation-Diverted", True),
+        ("TN-Validation-Passed-A", True),
+        ("TN-Validation-Passed-C-Passthrough", True),
+        ("TN-Validation-Failed", False),
+        ("TN-Validation-Failed-B", False),
+        ("tn-validation-failed-a-diverted", False),
+        ("something new", True),
+    ],
+)
+def test_a_signature_that_is_wrong_identifies_nobody(verstat: str, known: bool) -> None:
+    """A number is believed unless its carrier's signature was checked and found wrong; most calls bear none."""
+    caller = identify("+12025550100", verstat=verstat)
+    assert caller == (KnownCaller("+12025550100") if known else Guest())

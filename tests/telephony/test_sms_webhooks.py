@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import select, text
 
-from db import accounts, calls, consents, learners, lines, messages, schools
+from db import accounts, calls, consents, guardians, learners, lines, messages, schools
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import Message
@@ -73,8 +73,13 @@ async def stands(line: Service, number: str = CALLER) -> bool:
 
 
 @pytest.mark.parametrize(
-    "body", ["STOP", "stop.", "Stopp", "no más", "arrêt", "para de mandar mensajes", "Please remove me", "退订"]
-)
+    "body",
+    [
+        "STOP", "stop.", "Stopp", "no más", "arrêt", "para de mandar mensajes", "Please remove me", "退订",
+        "please don't text me any more", "no me mandes más mensajes", "je ne veux plus de messages",
+        "não quero mais mensagens", "لا أريد رسائلكم", "别再给我发短信了", "UNSUBSCRIBE", "Optout", "Revoke",
+    ],
+)  # fmt: skip
 async def test_stop(line: Service, body: str) -> None:
     """A STOP in any wording counts at once; nothing is answered, for the carrier does that."""
     response = await write(line, body)
@@ -134,13 +139,37 @@ async def test_start_of_somebody_who_said_no(line: Service) -> None:
     """A no in a call is taken back by writing START."""
     number = "+34600111333"
     number_hash = line.keyring.hash_number(number)
-    await line.told("/twilio/voice", From=number)
+    await line.enrolled(number)
     async with line.database.school(line.school_id) as session:
         await consents.record(
             session, school_id=line.school_id, number_hash=number_hash, given=False, carrier_sid="CA3", wording="en:1"
         )
     await write(line, "YES", From=number)
     assert await stands(line, number)
+
+
+async def test_a_guardian_s_stop_and_start(line: Service) -> None:
+    """A guardian, who has never called, ends the texts about a child like anybody else, and brings them back."""
+    number = "+34600555666"
+    child = await agree(line)
+    async with line.database.school(line.school_id) as session:
+        ids = {"school_id": line.school_id, "learner_id": child}
+        await guardians.put(session, line.keyring, **ids, number=number, consent="form 2026-09")
+
+    async def kept() -> bool:
+        async with line.database.school(line.school_id) as session:
+            guardian = await guardians.get(session, child)
+            standing = await consents.standing(session, line.keyring.hash_number(number))
+        assert guardian is not None
+        assert standing == (guardian.number_encrypted is not None)
+        return standing
+
+    assert await kept()
+    await write(line, "no more messages please", "SM1", From=number)
+    assert not await kept()
+    await write(line, "START", "SM2", From=number)
+    assert await kept()
+    assert await stands(line), "the child's own consent is another one"
 
 
 async def test_start_of_a_stranger(line: Service) -> None:

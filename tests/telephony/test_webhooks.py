@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from db import calls, endings, learners
-from db.endings import Ending
+from db.endings import Ending, NewEvent
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import CallerIdentity, Learner, Token
@@ -39,28 +39,77 @@ async def learners_of(line: Service) -> list[Learner]:
 
 
 async def test_first_call(line: Service) -> None:
-    """A first call hears the notice with the school's name, and makes a learner with the line's settings."""
+    """A first call hears the notice with the school's name; a learner with the line's settings is made by playing."""
     script = await line.told("/twilio/voice")
     assert verbs(script) == ["Gather", "Redirect"]
     assert script[0].attrib["action"] == script[1].text == "/twilio/menu?step=1"
     assert EN.say("menu.notice", school="Colegio <Lorca> & Söhne") in spoken(script)
+    assert await learners_of(line) == []
+    row = await line.row()
+    assert (row.state, row.step, row.learner_id, row.level) == ("menu", 1, None, "A1")
+    assert [call_sid for call_sid, _ in line.prewarmed] == [CALL]
+    await line.told("/twilio/menu?step=1", Digits="1")
+    assert await learners_of(line) == [], "a briefing is not a scene"
+    await line.told("/twilio/menu?step=2", Digits="1")
     (learner,) = await learners_of(line)
     assert (learner.native, learner.target, learner.level) == ("en", "es", "A1")
     async with line.database.school(line.school_id) as session:
         identity = (await session.scalars(select(CallerIdentity))).one()
     assert identity.number_hash == line.keyring.hash_number(CALLER)
     assert (identity.last_two, identity.number_encrypted) == (CALLER[-2:], None)
-    row = await line.row()
-    assert (row.state, row.step, row.learner_id, row.level) == ("menu", 1, learner.id, "A1")
-    assert [call_sid for call_sid, _ in line.prewarmed] == [CALL]
+    assert (await line.row()).learner_id == learner.id
+
+
+async def test_whoever_only_listens_leaves_nothing(line: Service) -> None:
+    """A caller who leaves in the menu leaves no learner, and is greeted as a new one the next time."""
+    await line.told("/twilio/voice")
+    await line.told("/twilio/menu?step=1", Digits="9")
+    await line.post("/twilio/status", CallStatus="completed", SequenceNumber="1")
+    script = await line.told("/twilio/voice", CallSid="CAsecond")
+    assert EN.say("menu.notice", school="Colegio <Lorca> & Söhne") in spoken(script)
+    assert await learners_of(line) == []
 
 
 async def test_second_call_of_the_same_number(line: Service) -> None:
-    """A number that has called before is welcomed back, and stays one learner."""
-    await line.told("/twilio/voice")
+    """A number from which somebody has played is welcomed back, and stays one learner."""
+    await line.chosen()
     script = await line.told("/twilio/voice", CallSid="CAsecond")
-    assert EN.say("menu.welcome_back", school="Colegio <Lorca> & Söhne") in spoken(script)
+    assert spoken(script).startswith(EN.say("menu.welcome_back", school="Colegio <Lorca> & Söhne"))
+    await line.told("/twilio/menu?step=1", CallSid="CAsecond", Digits="1")
+    await line.told("/twilio/menu?step=2", CallSid="CAsecond", Digits="2")
     assert len(await learners_of(line)) == 1
+
+
+async def test_a_name_is_spoken_where_it_is_one_s_own(line: Service) -> None:
+    """A learner who gave a first name is greeted by it, as long as nobody shares the telephone."""
+    await line.enrolled(first_name="Ana")
+    assert spoken(await line.told("/twilio/voice")).startswith(EN.say("callers.hello", name="Ana"))
+    await line.enrolled()
+    script = await line.told("/twilio/voice", CallSid="CAsecond")
+    assert EN.say("callers.hello", name="Ana") not in spoken(script)
+
+
+@pytest.mark.parametrize(
+    "verdict", ["TN-Validation-Failed", "TN-Validation-Failed-A", "TN-Validation-Failed-C-Diverted"]
+)
+async def test_a_forged_number_opens_nobody_s_record(line: Service, verdict: str) -> None:
+    """A number whose signature was found to be wrong is a guest's: no name, no record, and none is made."""
+    await line.enrolled(first_name="Ana")
+    script = await line.told("/twilio/voice", StirVerstat=verdict)
+    assert "Ana" not in spoken(script)
+    row = await line.row()
+    assert (row.learner_id, row.caller_hash) == (None, None)
+    await line.told("/twilio/menu?step=1", Digits="1", StirVerstat=verdict)
+    await line.told("/twilio/menu?step=2", Digits="1", StirVerstat=verdict)
+    assert len(await learners_of(line)) == 1
+
+
+@pytest.mark.parametrize("verdict", ["", "TN-Validation-Passed-A", "TN-Validation-Passed-C", "No-TN-Validation"])
+async def test_a_number_without_a_bad_verdict_identifies(line: Service, verdict: str) -> None:
+    """Whether a number was checked or not, it says who is practising; it opens nothing that needs a PIN."""
+    learner = await line.enrolled()
+    await line.told("/twilio/voice", StirVerstat=verdict)
+    assert (await line.row()).learner_id == learner
 
 
 @pytest.mark.parametrize("caller", ["anonymous", "", "+266696687", "client:ana", "sip:ana@example.org"])
@@ -75,9 +124,9 @@ async def test_guest(line: Service, caller: str) -> None:
 
 async def test_national_caller_id(line: Service) -> None:
     """A carrier that hands on a national number identifies the same learner as one that does not."""
-    await line.told("/twilio/voice")
+    await line.chosen()
     await line.told("/twilio/voice", CallSid="CAsecond", From="600 111 222")
-    assert len(await learners_of(line)) == 1
+    assert (await line.row("CAsecond")).learner_id == (await line.row()).learner_id is not None
 
 
 async def test_shared_telephone(line: Service) -> None:
@@ -120,18 +169,25 @@ async def test_learner_with_another_language(line: Service) -> None:
     assert (await line.row()).level == "B1"
 
 
-async def test_the_recommended_scene_is_the_next_one(line: Service) -> None:
-    """What was completed goes behind; once all were, the least played comes first."""
-    first = []
-    for n, scenario in enumerate(["cafe_order", "market_fruit", "bus_ticket", "cafe_order", ""]):
-        await line.told("/twilio/voice", CallSid=f"CA{n}")
-        row = await line.row(f"CA{n}")
-        first.append(row.menu["scenarios"][0])
-        async with line.database.school(line.school_id) as session:
-            if scenario:
-                await calls.begin(session, row.id, scenario=scenario, level="A1")
-            await endings.finish(session, row.id, Ending("role", completed=bool(scenario)))
-    assert first == ["cafe_order", "market_fruit", "bus_ticket", "cafe_order", "market_fruit"]
+async def test_the_school_s_order_comes_first(line: Service) -> None:
+    """Whoever has not played yet, a guest or a new caller, is offered the scenes in the order the school gave them."""
+    for call, caller in (("CAnew", CALLER), ("CAguest", "anonymous")):
+        await line.told("/twilio/voice", CallSid=call, From=caller)
+        assert (await line.row(call)).menu["scenarios"] == ["cafe_order", "market_fruit", "bus_ticket"]
+
+
+async def test_what_was_finished_is_not_recommended_again_at_once(line: Service) -> None:
+    """A scene that was just finished comes after the others; all stay on offer."""
+    await line.chosen()
+    row = await line.row()
+    async with line.database.school(line.school_id) as session:
+        await calls.connected(session, row.id)
+        reached = [NewEvent(1, "goal", {"goal": goal.id}) for goal in load().scenario("cafe_order").goals]
+        await endings.finish(session, row.id, Ending("role", events=reached, completed=True))
+    await line.told("/twilio/voice", CallSid="CAsecond")
+    offered = (await line.row("CAsecond")).menu["scenarios"]
+    assert offered[0] != "cafe_order"
+    assert sorted(offered) == ["bus_ticket", "cafe_order", "market_fruit"]
 
 
 @pytest.mark.parametrize("dialled", ["+34999999999", "", "sip:line@example.org", "anonymous"])
@@ -177,18 +233,26 @@ async def test_busy(database: Database, keyring: Keyring) -> None:
         await line.told("/twilio/voice")
         script = await line.told("/twilio/voice", CallSid="CAsecond", From="+34600111333")
         assert (verbs(script), spoken(script)) == (["Say", "Hangup"], EN.say("door.busy"))
-        assert len(await learners_of(line)) == 1, "a turned-away caller leaves nothing"
+        assert await learners_of(line) == [], "a turned-away caller leaves nothing"
         await line.post("/twilio/status", CallStatus="completed", SequenceNumber="1")
         script = await line.told("/twilio/voice", CallSid="CAthird", From="+34600111333")
         assert verbs(script) == ["Gather", "Redirect"]
 
 
 async def test_simultaneous_first_requests(line: Service) -> None:
-    """The same first request, sent several times at once, makes one learner, one call, one warm session, one answer."""
+    """The same first request, sent several times at once, makes one call, one warm session, one answer."""
     scripts = await asyncio.gather(*(line.post("/twilio/voice") for _ in range(5)))
     assert len({script.content for script in scripts}) == 1
-    assert len(await learners_of(line)) == 1
     assert len(line.prewarmed) == 1
+
+
+async def test_simultaneous_choices_make_one_learner(line: Service) -> None:
+    """The key that begins a newcomer's first scene, sent several times at once, makes one learner."""
+    await line.told("/twilio/voice")
+    await line.told("/twilio/menu?step=1", Digits="1")
+    scripts = await asyncio.gather(*(line.post("/twilio/menu?step=2", Digits="1") for _ in range(5)))
+    assert len({script.content for script in scripts}) == 1
+    assert len(await learners_of(line)) == 1
 
 
 async def test_slots_are_not_oversold(database: Database, keyring: Keyring) -> None:
@@ -241,6 +305,7 @@ async def test_a_new_scene_is_told_of_once(line: Service) -> None:
 
 async def test_another_voice_is_remembered(line: Service) -> None:
     """The voice that was chosen goes with this call's scene and is kept for the next one's."""
+    await line.enrolled()
     await line.told("/twilio/voice")
     await line.told("/twilio/menu?step=1", Digits="0")
     assert EN.say("voice.set", number="2", count="4") in spoken(await line.told("/twilio/menu?step=2", Digits="4"))
@@ -248,7 +313,8 @@ async def test_another_voice_is_remembered(line: Service) -> None:
     assert learner.settings == {"voice": 1}
     await line.told("/twilio/menu?step=3", Digits="*")
     await line.told("/twilio/menu?step=4", Digits="1")
-    script = await line.told("/twilio/menu?step=5", Digits="1")
+    await line.told("/twilio/menu?step=5", Digits="2")
+    script = await line.told("/twilio/menu?step=6", Digits="1")
     parameter = script.find("Connect/Stream/Parameter")
     assert parameter is not None
     _, serving = line.stream(parameter.attrib["value"])
@@ -303,6 +369,7 @@ async def test_no_input(line: Service) -> None:
 
 async def test_slower_voice_is_remembered(line: Service) -> None:
     """The slower voice goes with this call's scene and with the next call's, until it is changed back."""
+    await line.enrolled()
     await line.told("/twilio/voice")
     await line.told("/twilio/menu?step=1", Digits="0")
     await line.told("/twilio/menu?step=2", Digits="2")
@@ -313,6 +380,15 @@ async def test_slower_voice_is_remembered(line: Service) -> None:
     await line.told("/twilio/menu?step=1", CallSid="CAsecond", Digits="03")
     (learner,) = await learners_of(line)
     assert learner.settings == {"slower": False}
+
+
+async def test_a_newcomer_s_settings_are_kept_with_the_first_scene(line: Service) -> None:
+    """What a new caller sets before playing is the new learner's setting from the first scene on."""
+    await line.told("/twilio/voice")
+    for step, digits in enumerate(["0", "2", "0", "4", "*", "1", "1"], 1):
+        await line.told(f"/twilio/menu?step={step}", Digits=digits)
+    (learner,) = await learners_of(line)
+    assert learner.settings == {"slower": True, "voice": 1}
 
 
 @pytest.mark.parametrize("step", ["", "0", "-1", "x", "9999", "²", "7"])

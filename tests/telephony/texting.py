@@ -25,6 +25,7 @@ from telephony.twilio.rest import RestHttp
 
 LINE = "+34911234567"
 LEARNER = "+34600111222"
+GUARDIAN = "+34600333444"
 BODY = "¡Muy bien! Pediste un café; guarda esto: «¿Me pone un café con leche?»"
 NOW = datetime(2026, 11, 9, 12, 0, tzinfo=UTC)
 
@@ -68,7 +69,9 @@ class Texting:
             **values,
         )
 
-    async def message(self, key: str = "debrief:1", *, body: str = BODY, sender: str = LINE) -> UUID:
+    async def message(
+        self, key: str = "debrief:1", *, body: str = BODY, sender: str = LINE, number: str = LEARNER
+    ) -> UUID:
         """A message that waits to be sent."""
         async with self.database.school(self.school_id) as session:
             call = await calls.open_call(
@@ -90,7 +93,7 @@ class Texting:
                 kind="debrief",
                 key=key,
                 body=body,
-                number_hash=self.keyring.hash_number(LEARNER),
+                number_hash=self.keyring.hash_number(number),
             )
         async with self.database.school(self.school_id) as session:
             found = await session.scalar(select(Message.id).where(Message.key == key))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tutor.realtime.events import CachedTokens, InputTokens, OutputTokens, TranscriptionUsage, Usage
-from tutor.realtime.pricing import prices
+from tutor.realtime.pricing import INSTRUCTIONS_TOKENS, prices
+from tutor.script.catalogue import load
+from tutor.script.level import LEVELS
+from tutor.script.prompt import instructions
+from tutor.talk import tools
 
 
 def usage(text: int, audio: int, cached_text: int, cached_audio: int, out_text: int, out_audio: int) -> Usage:
@@ -73,3 +79,48 @@ def test_every_price_is_dated_and_the_default_models_have_one() -> None:
     assert "gpt-realtime-2.1-mini" in prices().realtime
     assert "gpt-transcribe" in prices().transcription
     assert "gpt-6-luna" in prices().text
+
+
+def test_the_carrier_is_priced_by_the_beginning_of_the_number() -> None:
+    """A toll-free number costs more than a local one; a country without a price costs an unknown amount."""
+    assert prices().minutes("+17875550100", 3) == 3 * (8_500 + 4_000)
+    assert prices().minutes("+18005550100", 1) == 22_000 + 4_000
+    assert prices().minutes("+34910000001", 1) is None
+    assert prices().segments("+17875550100", 2) == 2 * 12_300
+    assert prices().segments("+34910000001", 2) is None
+
+
+def test_what_is_unknown_counts_as_the_dearest_known() -> None:
+    """A budget is not spent for nothing by a model, a number or a transcription that nobody has a price for."""
+    spoken = usage(1000, 360, 0, 0, 20, 480)
+    known = [prices().response(model, spoken) or 0 for model in prices().realtime]
+    assert prices().response_at_most("gpt-realtime-9", spoken) == max(known)
+    assert prices().response_at_most("gpt-realtime-2.1-mini", spoken) < max(known)
+    assert prices().minutes_at_most("+34910000001", 2) == 2 * 26_000
+    assert prices().segments_at_most("+34910000001", 1) == 12_300
+    minute = TranscriptionUsage(type="duration", seconds=60)
+    assert prices().transcript_at_most("whisper-9", minute) == 6_000
+
+
+@given(st.integers(0, 12_000), st.integers(0, 12_000), st.integers(0, 1_200), st.integers(0, 600))
+def test_no_response_costs_more_than_the_bound_on_the_next_one(text: int, audio: int, made: int, heard: int) -> None:
+    """It reads what was read before, the answer to it and a minute of the learner; cached or not, however long."""
+    for model in prices().realtime:
+        bound = prices().next_response_at_most(model, text_in=text, audio_in=audio)
+        following = usage(text + made, audio + made + heard, 0, 0, 20, made)
+        cost = prices().response(model, following)
+        assert cost is not None
+        assert cost <= bound
+    assert prices().next_response_at_most(None, text_in=text, audio_in=audio) >= bound
+
+
+def test_instructions_fit_the_bound() -> None:
+    """Instructions and tools of the longest scene have fewer tokens than a first response is bounded by."""
+    shelf = load()
+    longest = 0
+    for scenario in shelf.scenarios:
+        for level in LEVELS:
+            scene = shelf.scene(scenario.id, native="ar", target="ja", level=level)
+            longest = max(longest, len(instructions(scene)) + len(json.dumps(tools.schemas(scene))))
+    # English has some four characters a token; the words of the target are few, and may have fewer.
+    assert longest / 2.5 < INSTRUCTIONS_TOKENS

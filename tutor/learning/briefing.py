@@ -20,11 +20,12 @@ _WAYS: Final = ((2, 2), (1, 1))
 """How far phrases are given (a hint's rung), and for how many goals there must then be room; key 6 tells the others."""
 
 
-def brief(scene: Scene) -> tuple[Said, ...]:
-    """The briefing, at most ``LIMIT_S`` long: in the learner's own language, the phrases in the one being learned.
+def brief(scene: Scene, limit_s: float = LIMIT_S) -> tuple[Said, ...]:
+    """The briefing, at most ``limit_s`` long: in the learner's own language, the phrases in the one being learned.
 
     Of the goals as many are named as there is room for, in their order; where only one would have room, the phrases
-    are only begun.
+    are only begun. Where even that is too long, the goals are left out, then the phrases, then the keys; who answers is
+    always said.
     """
     native, target = scene.native, scene.target
     goals = [goal for goal in sorted(scene.scenario.goals, key=lambda goal: goal.order) if not goal.optional]
@@ -41,9 +42,13 @@ def brief(scene: Scene) -> tuple[Said, ...]:
                 *phrases,
                 Said.of(native.say("briefing.keys"), native),
             )
-            if estimate_s(lines) <= LIMIT_S:
+            if estimate_s(lines) <= limit_s:
                 return lines
-    return lines
+    if limit_s >= LIMIT_S:
+        return lines
+    who_answers, _, *useful_phrases, keys = lines
+    shorter = ((who_answers, *useful_phrases, keys), (who_answers, keys), (who_answers,))
+    return next((lines for lines in shorter if estimate_s(lines) <= limit_s), shorter[-1])
 
 
 def _useful(scene: Scene, goals: list[Goal]) -> list[Goal]:

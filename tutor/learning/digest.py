@@ -6,9 +6,11 @@ Nobody is named. Built from counts alone; knows no database and no keypad.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from tutor.learning.said import Said
+from tutor.learning.tellings import MOST_TOPICS, topic_names
 from tutor.script.language import Language
 
 T = TypeVar("T")
@@ -25,6 +27,7 @@ def class_digest(
     talk_s: float,
     finished: Mapping[str, int],
     goals: Mapping[tuple[str, str], int],
+    topics: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """The last seven days of a class, in the teacher's language; some 20 seconds.
 
@@ -33,6 +36,8 @@ def class_digest(
         talk_s: how long, all together.
         finished: how often each scenario was completed.
         goals: how often each goal was reached, by scenario and goal; unknown ones are left out.
+        topics: types of pattern worth working on together, by how many learners they came up with; those without a
+            name in the language are left out.
     """
     say = native.say
     if not callers:
@@ -47,6 +52,8 @@ def class_digest(
         lines.append(say("teacher.titles", titles=native.enumerate(titles[:MOST_TITLES])))
     if can_dos := _can_dos(native, _most(goals), MOST_GOALS):
         lines.append(say("teacher.goals", can_dos=native.enumerate(can_dos)))
+    if named := topic_names(_most(topics), native)[:MOST_TOPICS]:
+        lines.append(say("teacher.patterns", patterns=native.enumerate(named)))
     return tuple(lines)
 
 

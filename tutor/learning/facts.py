@@ -164,7 +164,7 @@ def _goals(events: Iterable[EventRecord], known: set[str]) -> tuple[Reached, ...
     for event in events:
         goal = event.data.get("goal")
         if event.kind == "goal" and goal in known and goal not in reached:
-            quote = str(event.data.get("quote", ""))
+            quote = str(event.data.get("quote") or "")  # none where what was said is not kept
             reached[goal] = Reached(goal, quote, event.data.get("evidence") == "quote")
     return tuple(reached.values())
 

@@ -7,8 +7,9 @@ Knows no telephone number and no carrier.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from tutor.learning.debrief import Debrief
 from tutor.learning.facts import Facts
@@ -18,6 +19,9 @@ MAX_SEGMENTS = 2
 
 TOLD_TURNS = 8
 """A number of turns is told from here on (tutoring.md §5.6)."""
+
+SCHOOL_CHARACTERS: Final = 30
+"""A longer name of a school is cut in a message to a family: it would leave no room for the child."""
 
 _UNSPACED = ("Hans", "Hant", "Jpan")
 """Scripts without a space between sentences."""
@@ -87,13 +91,54 @@ def compose(
         stop=native.say("debrief.stop") if first else "",
     )
 
-    def fits(parts: _Parts) -> bool:
-        return count(_text(parts, native)) <= MAX_SEGMENTS
+    return _fitting(whole, lambda parts: _text(parts, native), count)
 
-    parts = next(filter(fits, _shorter(whole)), _Parts("", "", (), "", "", "", "", whole.stop))
-    for fuller in _put_back(whole):
-        parts = fuller(parts) if fits(fuller(parts)) else parts
-    return _text(parts, native)
+
+def compose_family(
+    debrief: Debrief,
+    facts: Facts,
+    native: Language,
+    *,
+    school: str,
+    count: Callable[[str], int],
+    link: str | None = None,
+    first: bool = False,
+) -> str:
+    """The message to a learner's family: who writes, what the child did, the phrase, the link, how to stop.
+
+    Shortened like the learner's own. The child is not named, and nothing is said of how the call went otherwise.
+
+    Args:
+        native: the family's language, the learner's own.
+        school: who writes: the family has not called, so that the sender's number may tell them nothing.
+        count: how many segments a text is sent in.
+        link: to the page of the call, as a family may read it.
+        first: whether to say how to stop.
+    """
+    strings = native.scenes.get(facts.scenario)
+    known = [goal for goal in debrief.can_dos if strings and goal in strings.can_do and not facts.safe_exit]
+    whole = _Parts(
+        turns="",
+        praise="",
+        can_dos=tuple(strings.can_do[goal] for goal in known) if strings else (),
+        keep="" if facts.safe_exit else debrief.keep,
+        meaning="" if facts.safe_exit else debrief.keep_meaning or "",
+        next="",
+        link=link or "",
+        stop=native.say("debrief.stop") if first else "",
+    )
+    name = plain_typography(school)
+    longest = SCHOOL_CHARACTERS if native.script == "Latn" else SCHOOL_CHARACTERS // 2  # half the room in all
+    while len(name) > longest:
+        name = name.rpartition(" ")[0] or name[:longest]
+    colon = "：" if native.script in _UNSPACED else ": "
+
+    def say(parts: _Parts) -> str:
+        can_dos = native.enumerate(parts.can_dos)
+        did = native.say("told.family_did", can_dos=can_dos) if can_dos else native.say("told.family_called")
+        return _joined([f"{name}{colon}{did}" if name else did, _keep(parts, native)], parts, native)
+
+    return _fitting(whole, say, count)
 
 
 def confirmation(school: str, native: Language, *, count: Callable[[str], int]) -> str:
@@ -104,6 +149,18 @@ def confirmation(school: str, native: Language, *, count: Callable[[str], int]) 
 def help_reply(school: str, native: Language, *, count: Callable[[str], int]) -> str:
     """The answer to HELP. A long name of a school is cut."""
     return _from_school("sms.help", school, native, count)
+
+
+def _fitting(whole: _Parts, say: Callable[[_Parts], str], count: Callable[[str], int]) -> str:
+    """As much of the message as fits."""
+
+    def fits(parts: _Parts) -> bool:
+        return count(say(parts)) <= MAX_SEGMENTS
+
+    parts = next(filter(fits, _shorter(whole)), _Parts("", "", (), "", "", "", "", whole.stop))
+    for fuller in _put_back(whole):
+        parts = fuller(parts) if fits(fuller(parts)) else parts
+    return say(parts)
 
 
 def _shorter(whole: _Parts) -> Iterator[_Parts]:
@@ -150,6 +207,10 @@ def _text(parts: _Parts, native: Language) -> str:
         _keep(parts, native),
         parts.next,
     ]
+    return _joined(sentences, parts, native)
+
+
+def _joined(sentences: Sequence[str], parts: _Parts, native: Language) -> str:
     between = "" if native.script in _UNSPACED else " "
     said = between.join(sentence for sentence in sentences if sentence)
     # An address ends at a space, whatever the script.

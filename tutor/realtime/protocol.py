@@ -105,6 +105,8 @@ class Used:
 
     what: Literal["response", "transcription"]
     usage: events.Usage | events.TranscriptionUsage
+    id: str
+    """The server's identifier of the response, or of the item that was transcribed: it is paid for once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +317,7 @@ class RealtimeProtocol:
                 self._listener.on_model_event(LearnerCommitted(name))
             case events.Transcribed(item_id=name, transcript=text, usage=usage):
                 if usage is not None:
-                    self._listener.on_model_event(Used("transcription", usage))
+                    self._listener.on_model_event(Used("transcription", usage, name))
                 self._listener.on_model_event(LearnerSaid(name, text))
             case events.TranscriptionFailed(item_id=name):
                 self._listener.on_model_event(LearnerSaid(name, None))
@@ -387,7 +389,7 @@ class RealtimeProtocol:
         if not response.open_calls:
             del self._responses[ended.id]
         if ended.usage is not None:
-            self._listener.on_model_event(Used("response", ended.usage))
+            self._listener.on_model_event(Used("response", ended.usage, ended.id))
         details = ended.status_details
         error = details.error if details else None
         if ended.status == "failed" and error is not None and events.severity(error) == "fatal":

@@ -1,0 +1,326 @@
+"""What a call taught: measured, rated and kept, once, so that the next call begins where this one ended.
+
+Everything before the debrief is one transaction, and so are the cards that follow it: killed anywhere, a job leaves all
+of it or nothing, and the next one does what is missing. Nothing here is told to anybody.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db import achievements, debriefs, jobs, observations, profiles, ratings, reviews, topics
+from db.engine import Database
+from db.models_learning import Observation
+from db.profiles import NewProfile
+from ringua.jobs import profiling
+from ringua.jobs.record import ClosedCall, closed_call
+from telephony.coming_back import TAKEN_WITHIN_S
+from tutor.learning import placement, review
+from tutor.learning.achievements import Played, earned, succeeded
+from tutor.learning.confidence import confidence
+from tutor.learning.evidence import evidence
+from tutor.learning.metrics import Measures, measure
+from tutor.learning.patterns import CallNotes
+from tutor.learning.placement import Rating
+from tutor.learning.profile import Profile
+from tutor.learning.review import ReviewCard, new_cards
+from tutor.script.catalogue import Catalogue
+from tutor.script.level import LEVELS
+from tutor.script.scenario import Scenario
+from tutor.talk.snapshot import ENDING
+
+COMPARED: Final = 10
+"""First calls that are looked at: those of fewer than four turns do not count among the three that are needed."""
+
+AGAIN_S: Final = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+async def learn_or_later(database: Database, catalogue: Catalogue, *, school_id: UUID, call_id: UUID) -> None:
+    """Keeps what a call taught, or sees to it that it is tried again: whoever waits for the debrief still gets it."""
+    try:
+        await learn_from_call(database, catalogue, school_id=school_id, call_id=call_id)
+    except Exception as error:
+        log.error("learning.postponed", call_id=str(call_id), problem=type(error).__name__)
+        async with database.school(school_id) as session:
+            name, arguments = observations.job(school_id, call_id)
+            await jobs.defer(session, name, delay_s=AGAIN_S, **arguments)
+
+
+async def learn_from_call(database: Database, catalogue: Catalogue, *, school_id: UUID, call_id: UUID) -> bool:
+    """Keeps what a closed call taught; False when that was done, or when there is nothing to be kept.
+
+    For a learner that is everything but new cards (``make_cards``); of a guest's call only the figures stay.
+    """
+    async with database.school(school_id) as session:
+        told = await closed_call(session, catalogue, call_id)
+        if told is None:
+            return False
+        learner_id = told.call.learner_id
+        if learner_id is not None and not await observations.hold(session, learner_id):
+            learner_id = None  # forgotten while we looked
+        if await observations.get(session, call_id) is not None:
+            return False
+        measures = _measured(told)
+        if learner_id is None:
+            return await observations.put(session, _observation(told, measures, None, None))
+        learned = _Learner(session, told, learner_id, measures)
+        kept = await learned.observe()
+        if kept:
+            await learned.review()
+            await learned.remember()
+        return kept
+
+
+async def rate_call(database: Database, catalogue: Catalogue, *, school_id: UUID, call_id: UUID) -> bool:
+    """Rates a call that broke off, now that nobody can go on with it; False when somebody did, or it was done.
+
+    A scene that went on in another call is rated there, as a whole.
+    """
+    async with database.school(school_id) as session:
+        told = await closed_call(session, catalogue, call_id)
+        learner_id = told.call.learner_id if told is not None else None
+        if told is None or learner_id is None or not await observations.hold(session, learner_id):
+            return False
+        if not await observations.waited(session, call_id):
+            return False
+        # What is needed to go on is gone when somebody went on, and also once its time is over: the sweep drops it.
+        within = timedelta(seconds=TAKEN_WITHIN_S)
+        if told.call.resume is None and await observations.talked_again(
+            session, learner_id, told.scene.scenario.id, since=_ended(told), within=within
+        ):
+            return False
+        await _Learner(session, told, learner_id, _measured(told)).rate()
+        return True
+
+
+async def make_cards(database: Database, catalogue: Catalogue, *, school_id: UUID, call_id: UUID) -> bool:
+    """Makes a call's review cards, once it is observed and debriefed; False when there is nothing to do."""
+    async with database.school(school_id) as session:
+        told = await closed_call(session, catalogue, call_id)
+        kept = await debriefs.get(session, call_id)
+        learner_id = told.call.learner_id if told is not None else None
+        if told is None or kept is None or learner_id is None or not await observations.hold(session, learner_id):
+            return False
+        if not await observations.cards_made(session, call_id):
+            return False
+        target = told.scene.target.tag
+        profile = Profile.read(await profiles.get(session, learner_id, target) or {})
+        phrase = kept.content.get("keep")
+        fresh = new_cards(
+            told.scene,
+            told.facts,
+            _ended(told),
+            known=await reviews.all(session, learner_id, target),
+            kept=phrase if isinstance(phrase, str) else "",
+            covered=told.covered,
+            focus=_practised(told, profile),
+        )
+        for card in fresh:
+            await _put(session, school_id, learner_id, target, card)
+        return True
+
+
+def _measured(told: ClosedCall, *, whole: bool = False) -> Measures:
+    """The figures of a call; with ``whole`` the help of the calls that it went on with too, and no turn."""
+    scene = told.scene
+    return measure(
+        scene.target.tag,
+        () if whole else told.own_turns,
+        told.events if whole else told.own_events,
+        silence_ms=scene.level.silence_ms,
+        goals=len(scene.scenario.goals),
+        band=scene.level.vocabulary_band,
+        coverage=told.covered,
+        targeted=scene.due,
+    )
+
+
+def _observation(told: ClosedCall, measures: Measures, learner_id: UUID | None, rating: Rating | None) -> Observation:
+    """The figures of a call, before it was rated."""
+    call, scene = told.call, told.scene
+    assert call.connected_at is not None
+    notes = CallNotes.of(measures.learner_turns, told.own_events)
+    level = rating.level if rating is not None else scene.level.name
+    return Observation(
+        call_id=call.id,
+        school_id=call.school_id,
+        learner_id=learner_id,
+        target=scene.target.tag,
+        scenario=scene.scenario.id,
+        level=scene.level.name,
+        at=call.connected_at,
+        turns=measures.learner_turns,
+        latency_ms=measures.median_latency_ms,
+        noisy=measures.reliability.noisy,
+        rated=False,
+        completed=succeeded(scene.scenario, told.facts.reached),
+        hints=len(told.facts.hints),
+        difficulty=scene.scenario.difficulty,
+        measures=measures.write(),
+        notes=profiling.written(notes, told.facts.reached),
+        clarifications=measures.clarifications,
+        outcome=None,
+        confidence=None,
+        support=measures.support_index,
+        above_recommended=_above(scene.scenario, level),
+        cards_made=False,
+    )
+
+
+class _Learner:
+    """What is known of the learner of one call, being changed by it. The learner is held for the transaction."""
+
+    def __init__(self, session: AsyncSession, told: ClosedCall, learner_id: UUID, measures: Measures) -> None:
+        self._session = session
+        self._told = told
+        self._learner_id = learner_id
+        self._measures = measures
+        self._school_id = told.call.school_id
+        self._target = told.scene.target.tag
+
+    async def observe(self) -> bool:
+        """Writes what was measured, and rates the call or sees to it that it is rated; False when it was written."""
+        session, told = self._session, self._told
+        rating = await ratings.get(session, self._learner_id, self._target)
+        observation = _observation(told, self._measures, self._learner_id, rating)
+        early = await observations.first(session, self._learner_id, self._target, COMPARED)
+        before = [Measures.read(call.measures) for call in early if call.at < observation.at]
+        observation.confidence = confidence(self._measures, before)
+        observation.may_go_on = _may_go_on(told)
+        if not await observations.put(session, observation):
+            return False
+        if not observation.may_go_on:
+            await self.rate()
+        else:
+            _, arguments = observations.job(self._school_id, told.call.id)
+            await jobs.defer(session, observations.RATING_JOB, delay_s=TAKEN_WITHIN_S, **arguments)
+        return True
+
+    async def rate(self) -> None:
+        """Rates the call, if it says enough: the learner's rating moves, and a little also the scene's difficulty."""
+        session, told, measures = self._session, self._told, self._measures
+        scenario, at = told.scene.scenario, told.call.connected_at
+        assert at is not None
+        done, needed = placement.goal_weights(scenario, told.facts.reached)
+        counts = placement.rateable(
+            learner_turns=told.facts.turns if told.went_on else measures.learner_turns,
+            end_reason=told.call.end_reason or "",
+            noisy=measures.reliability.noisy,
+        )
+        rating = await ratings.taken(session, self._learner_id, self._target, level=told.scene.level.name)
+        if rating is None or not counts or not needed:
+            return
+        # Goals count wherever they were reached, and so does the help on the way to them.
+        support = _measured(told, whole=True).support_index if told.went_on else measures.support_index
+        result = placement.outcome(done, needed, support)
+        known = await ratings.taken_difficulty(session, self._school_id, scenario.id)
+        b = known.of(scenario)
+        await observations.rated(session, told.call.id, outcome=result, difficulty=b)
+        await ratings.put_difficulty(session, scenario.id, placement.played(known, result, rating.theta, b))
+        await ratings.put(
+            session,
+            school_id=self._school_id,
+            learner_id=self._learner_id,
+            target=self._target,
+            rating=placement.rated(rating, result, b, at),
+        )
+
+    async def review(self) -> None:
+        """Gives each card what the call showed about it."""
+        told = self._told
+        profile = Profile.read(await profiles.get(self._session, self._learner_id, self._target) or {})
+        for card in await reviews.all(self._session, self._learner_id, self._target):
+            shown = evidence(
+                card,
+                told.scene,
+                told.own_turns,
+                told.own_events,
+                median_latency_ms=profile.typical_latency_ms,
+                focus=_practised(told, profile),
+            )
+            after = review.reviewed(card, shown, _ended(told))
+            if after is not card:
+                await _put(self._session, self._school_id, self._learner_id, self._target, after)
+
+    async def remember(self) -> None:
+        """Keeps topics and achievements, and works the profile out anew."""
+        session, told = self._session, self._told
+        at = told.call.connected_at
+        assert at is not None
+        ids = {"school_id": self._school_id, "learner_id": self._learner_id}
+        if not _troubled(told):
+            if not told.line.for_children:
+                named = [str(event.data.get("topic") or "") for event in told.own_events if event.kind == "topic"]
+                await topics.put(session, **ids, target=self._target, topics=named, call_id=told.call.id, at=at)
+            history = await observations.history(session, self._learner_id, self._target)
+            tags = {scenario.id: scenario.tags for scenario in told.catalogue.scenarios}
+            played = [
+                Played(
+                    call.scenario,
+                    tags.get(call.scenario, ()),
+                    call.completed,
+                    call.hints,
+                    profiling.read(call.turns, call.notes),
+                )
+                for call in history
+            ]
+            fresh = earned(played, await achievements.earned(session, self._learner_id))
+            await achievements.put(session, **ids, call_id=told.call.id, achievements=fresh, at=at)
+        lately = await observations.lately(session, [self._learner_id])
+        language = observations.language_of(self._target)
+        parameters = profiling.profile_of(lately[self._learner_id, language], language, told.catalogue).write()
+        new = NewProfile(self._learner_id, self._target, parameters)
+        await profiles.put(session, self._school_id, [new], analysed_at=datetime.now(UTC))
+
+
+async def _put(session: AsyncSession, school_id: UUID, learner_id: UUID, target: str, card: ReviewCard) -> None:
+    await reviews.put(
+        session,
+        school_id=school_id,
+        learner_id=learner_id,
+        target=target,
+        kind=card.kind,
+        text=card.text,
+        situation=card.situation,
+        state=card.state,
+        due_at=card.due_at,
+    )
+
+
+def _ended(told: ClosedCall) -> datetime:
+    """Always the same for one call: cards remember which one they have seen."""
+    ended = told.call.ended_at or told.call.connected_at
+    assert ended is not None
+    return ended
+
+
+def _practised(told: ClosedCall, profile: Profile) -> str:
+    """The type of the pattern that the call practised; the class's own structures go before it."""
+    material = told.scene.class_prompt
+    if profile.focus is None or (material is not None and material.grammar):
+        return ""
+    return profile.focus.type
+
+
+def _troubled(told: ClosedCall) -> bool:
+    """Whether something was not right for the caller: of such a call nothing is celebrated, and no topic remembered."""
+    return told.facts.safe_exit or any(
+        event.kind == "safety" and event.data.get("action") in ENDING for event in told.events
+    )
+
+
+def _may_go_on(told: ClosedCall) -> bool:
+    """Whether the caller may still take the scene up again in another call: then this one was only its beginning."""
+    return told.call.resume is not None and not succeeded(told.scene.scenario, told.facts.reached)
+
+
+def _above(scenario: Scenario, level: str) -> bool:
+    """Whether a scene was written for levels above this one only."""
+    return level in LEVELS and min(map(LEVELS.index, scenario.cefr)) > LEVELS.index(level)
