@@ -101,7 +101,7 @@ def test_after_a_safe_exit_only_that_it_ended() -> None:
     debrief = plain(left, cafe(), ())
     assert for_family(EN, left, debrief).lines[0] == EN.say("told.family_called")
     text = compose_family(debrief, left, EN, school="Lorca", count=segments)
-    assert text == "Lorca: Your child called to practise."
+    assert text == "Lorca: Your child called to practice."
 
 
 def test_a_family_reads_what_the_child_did_and_how_to_help() -> None:
