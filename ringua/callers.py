@@ -32,14 +32,16 @@ class Pace:
     """How long the line is quiet before they speak."""
     menu_s: float = 5.0
     """How long they listen to the menu before they choose."""
+    briefing_s: float = 8.0
+    """How long they listen to the briefing before a key ends it."""
     question_s: float = 2.0
-    """How long they think about the question after the call."""
+    """How long they think about a question after the call."""
     hears_out: bool = True
     """Whether they listen to help until it ends; else they speak over it."""
 
 
 PERSON = Pace()
-HURRY = Pace(quiet_ms=300, menu_s=0.0, question_s=0.0, hears_out=False)
+HURRY = Pace(quiet_ms=300, menu_s=0.0, briefing_s=0.5, question_s=0.0, hears_out=False)
 
 VOICE = "verse"
 """The learner's, of the realtime voices, so that nobody takes it for the role's: those are marin, cedar and others."""
@@ -119,6 +121,10 @@ async def _choose(phone: Phone, scene: Scene, pace: Pace) -> None:
     await phone.wait_for("gather", MENU_S)
     await phone.pause(pace.menu_s)
     await phone.press("8" if scene.scenario.id == FREE_TALK else "1")
+    try:
+        await phone.wait_for("stream", pace.briefing_s)
+    except TimeoutError:
+        await phone.press("1")  # any key ends the briefing
     await phone.wait_for("stream", MENU_S)
     await phone.hear_speech(ANSWER_S)  # what was heard before belongs to the menu
 

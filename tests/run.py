@@ -1,5 +1,8 @@
 """Runs every check of the project: format, lint, types, tests.
 
+Whole calls in real time wait most of the time, the other tests compute all of it. So they run side by side, and the
+calls go before: they are as late as the machine makes them.
+
 ``--long`` adds chaos, soak and scale, and new examples for the property tests.
 Other arguments go to pytest: ``./run test tests/tutor -k goals``; with ``--long`` they choose among the long tests.
 """
@@ -9,37 +12,70 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 PYTHON = sys.executable
+LIVE_WORKERS = 3
+"""Files of calls at the same time: each keeps about a third of a core busy."""
+WORKERS = min(4, os.cpu_count() or 1)
 
 
-def step(name: str, *command: str) -> None:
-    """Runs one check and ends the run with its exit code when it fails."""
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Says what is being checked and how long it took."""
     print(f"--- {name}", flush=True)
     began = time.monotonic()
-    code = subprocess.run(command, check=False).returncode
+    yield
     print(f"    {time.monotonic() - began:.1f} s", flush=True)
+
+
+def check(*command: str) -> None:
+    """Runs one check and ends the run with its exit code when it fails."""
+    code = subprocess.run(command, check=False).returncode
     if code:
         raise SystemExit(code)
+
+
+def tests(*options: str) -> None:
+    """Runs the calls beside all other tests, and shows the calls' report at the end; ends the run when one fails."""
+    # A file's tests stay together: the calls of a journey's module are placed at the same time, once.
+    together = (PYTHON, "-m", "pytest", "--dist", "loadfile", *options)
+    live = (*together, "-m", "live and not long", "-n", str(LIVE_WORKERS))
+    others = ("nice", "-n", "19", *together, "-m", "not live and not long", "-n", str(WORKERS))
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as report:
+        with subprocess.Popen(live, stdout=report, stderr=subprocess.STDOUT) as calls:
+            others_code = subprocess.run(others, check=False).returncode
+            print("    and the calls:", flush=True)
+            calls_code = calls.wait()
+        report.seek(0)
+        print(report.read(), end="", flush=True)
+    if others_code or calls_code:
+        raise SystemExit(others_code or calls_code)
 
 
 def main(arguments: list[str]) -> None:
     """Runs the checks in the order in which they tell most for the least time."""
     long = "--long" in arguments
     chosen = [argument for argument in arguments if argument != "--long"]
-    if not chosen:
-        step("format", PYTHON, "-m", "ruff", "format", "--check", ".")
-        step("lint", PYTHON, "-m", "ruff", "check", ".")
-        step("types", PYTHON, "-m", "mypy")
-    workers = min(4, os.cpu_count() or 1)
     profile = ["--hypothesis-profile", "searching"] if long else []
-    pytest = (PYTHON, "-m", "pytest", *profile, *chosen)
-    # A file's tests stay together: the calls of a journey's module are placed at the same time, once.
-    if not (long and chosen):
-        step("tests", *pytest, "-m", "not long", "-n", str(workers), "--dist", "loadfile")
+    if not chosen:
+        with step("format"):
+            check(PYTHON, "-m", "ruff", "format", "--check", ".")
+        with step("lint"):
+            check(PYTHON, "-m", "ruff", "check", ".")
+        with step("types"):
+            check(PYTHON, "-m", "mypy")
+        with step("tests"):
+            tests(*profile)
+    elif not long:
+        with step("tests"):
+            check(PYTHON, "-m", "pytest", "-n", str(WORKERS), "--dist", "loadfile", "-m", "not long", *chosen)
     if long:
-        step("long tests", *pytest, "-m", "long")  # one after the other: they print what they measured
+        with step("long tests"):
+            check(PYTHON, "-m", "pytest", *profile, *chosen, "-m", "long")  # one by one: they print what they measured
 
 
 if __name__ == "__main__":

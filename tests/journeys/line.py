@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy import select
 
 from db import calls
 from db.models import Call, CallEvent, Turn
+from rehearsal.carrier import Phone
 from rehearsal.realtime import RealtimeServer
 from rehearsal.realtime_session import Session
 from rehearsal.report import CallResult
@@ -71,6 +73,19 @@ class PracticeLine:
     async def kept(self, result: CallResult) -> Kept:
         """What the database holds of a call."""
         return await kept(self.storage, result)
+
+    async def call(self, behave: Callable[[Phone], Awaitable[None]], number: str, door: asyncio.Lock) -> CallResult:
+        """Places a call once the one before it was answered: a whole module does not ring in the same millisecond."""
+        await door.acquire()
+
+        async def answered(phone: Phone) -> None:
+            try:
+                await phone.wait_for("answered", PATIENCE_S)
+            finally:
+                door.release()
+            await behave(phone)
+
+        return await self.rehearsal.call(answered, from_=number)
 
 
 async def kept(storage: Storage, result: CallResult) -> Kept:

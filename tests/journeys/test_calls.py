@@ -21,7 +21,7 @@ from tests.journeys.line import PATIENCE_S, QUIET_MS, PracticeLine, speech
 from tests.tutor.scenes import cafe
 from tests.tutor.test_events import judge
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.live]
 
 LONG, SHORT = speech("es-woman-1"), speech("es-woman-2")
 SCENE = cafe()
@@ -162,9 +162,9 @@ CALLERS: dict[Callable[[Phone], Awaitable[None]], str] = {
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def journeys(line: PracticeLine) -> AsyncIterator[Journeys]:
     """Starts every call of the module."""
+    door = asyncio.Lock()
     tasks = {
-        behave.__name__: asyncio.create_task(line.rehearsal.call(behave, from_=number))
-        for behave, number in CALLERS.items()
+        behave.__name__: asyncio.create_task(line.call(behave, number, door)) for behave, number in CALLERS.items()
     }
     yield Journeys(line, tasks)
     for task in tasks.values():

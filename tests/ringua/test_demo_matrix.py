@@ -31,6 +31,7 @@ from tutor.script import catalogue
 from tutor.script.level import LEVELS
 from tutor.script.scene import Scene
 
+pytestmark = pytest.mark.live
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
 
 SIDE_BY_SIDE = 12

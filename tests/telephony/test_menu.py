@@ -366,13 +366,16 @@ def asked(step: Step) -> tuple[str | Said, ...]:
 
 
 def heard(context: MenuContext) -> set[tuple[MenuState, Step]]:
-    """Everything that can be heard in a menu, by whatever way; voices and wrong PINs come back to where they were."""
+    """Everything that can be heard in a menu, by whatever way; voices and wrong PINs come back to where they were.
+
+    A slower voice says the same, so that it is not walked a second time.
+    """
     seen: set[tuple[MenuState, Step]] = set()
     new = {enter(context)}
     while new:
         seen |= new
         reached = {advance(context, state, key) for (state, step), key in product(new, KEYS) if isinstance(step, Ask)}
-        new = {(replace(state, prompts=1), step) for state, step in reached} - seen
+        new = {(replace(state, prompts=1, slower=False), step) for state, step in reached} - seen
     return seen
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 _MARKS = (
     re.compile('["“”„‟«»「『]([^"“”„‟«»「」『』]+)["“”«»」』]'),
@@ -24,21 +25,31 @@ def find(phrase: str, texts: Iterable[str], *, accents: bool = False) -> str | N
     All its words must follow one another there; case and punctuation may differ, and accents unless they count. The
     marks of a question or an exclamation that enclose the words come along: what is found can stand by itself.
     """
-    wanted = [word for word, _, _ in _tokens(phrase, accents)]
-    if not wanted:
-        return None
+    wanted = words(phrase, accents=accents)
     for text in texts:
         tokens = list(_tokens(text, accents))
-        for first in range(len(tokens) - len(wanted) + 1):
-            part = tokens[first : first + len(wanted)]
-            if [word for word, _, _ in part] == wanted:
-                return _with_marks(text, part[0][1], part[-1][2])
+        first = position(wanted, [word for word, _, _ in tokens])
+        if first is not None:
+            return _with_marks(text, tokens[first][1], tokens[first + len(wanted) - 1][2])
     return None
 
 
 def has(text: str, words: str, *, accents: bool = False) -> bool:
     """Whether ``words`` stand in the text, one after the other; with ``accents``, with the same accents."""
     return find(words, (text,), accents=accents) is not None
+
+
+def words(text: str, *, accents: bool = False) -> list[str]:
+    """The words of a text as they are compared: without case, and without accents unless they count."""
+    return [word for word, _, _ in _tokens(text, accents)]
+
+
+def position(wanted: Sequence[str], among: Sequence[str]) -> int | None:
+    """Where ``wanted`` stands among words, one after the other; None when it does not, or is empty."""
+    if not wanted:
+        return None
+    places = range(len(among) - len(wanted) + 1)
+    return next((at for at in places if among[at] == wanted[0] and among[at : at + len(wanted)] == wanted), None)
 
 
 def marked(text: str) -> list[str]:
@@ -64,6 +75,7 @@ def _tokens(text: str, accents: bool) -> Iterator[tuple[str, int, int]]:
         yield word, start, len(text)
 
 
+@lru_cache(maxsize=4096)
 def _folded(char: str, accents: bool) -> str:
     """A letter or digit without case, and without accents unless they count; nothing for everything else."""
     plain = char.casefold() if accents else unicodedata.normalize("NFKD", char.casefold())

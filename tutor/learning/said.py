@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from tutor.script.language import Language
@@ -45,9 +46,13 @@ def estimate_s(lines: Iterable[Line]) -> float:
 
 
 def _estimate_s(line: Line) -> float:
-    text = line if isinstance(line, str) else line.text
-    if not text:
-        return 0.0
+    if isinstance(line, str):
+        return _speech_s(line) + _PAUSE_S if line else 0.0
+    return _speech_s(line.text) / (SLOW if line.slow else 1) + _PAUSE_S if line.text else 0.0
+
+
+@lru_cache(maxsize=4096)
+def _speech_s(text: str) -> float:
+    """Remembered, because a menu weighs the same sentences at every key."""
     wide = sum(character >= "\u2e80" for character in text)
-    speech_s = (len(text) - wide) / _CHARACTERS_PER_S + wide / _WIDE_CHARACTERS_PER_S
-    return (speech_s / SLOW if isinstance(line, Said) and line.slow else speech_s) + _PAUSE_S
+    return (len(text) - wide) / _CHARACTERS_PER_S + wide / _WIDE_CHARACTERS_PER_S

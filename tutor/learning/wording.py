@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
-from tutor.learning.quotes import has
+from tutor.learning import quotes
 from tutor.script.language import Language
 
 SCRIPTS = {
@@ -37,20 +38,27 @@ _SCORE = re.compile(r"\d\s*[%٪％]|\d\s*/\s*\d")
 def problems(text: str, language: Language) -> list[str]:
     """What is wrong with a text in the learner's own language, one sentence each; nothing when it may be sent."""
     text = unicodedata.normalize("NFC", text)
+    said = quotes.words(text, accents=True)
     found = [
         f'it uses "{word}", which judges the learner\'s language'
         for word in dict.fromkeys((*language.teacher_words, *_VERDICTS))
-        if _has(text, word)
+        if _has(said, word)
     ]
-    found += [f'it uses "{word}", which takes a praise back' for word in language.but_words if _has(text, word)]
+    found += [f'it uses "{word}", which takes a praise back' for word in language.but_words if _has(said, word)]
     if _SCORE.search(text):
         found.append("it gives a percentage or a score")
     return found
 
 
-def _has(text: str, word: str) -> bool:
-    """Whether a word stands in a text with just these accents: "maïs" is no "mais"."""
-    return has(text, word, accents=True)
+def _has(said: list[str], word: str) -> bool:
+    """Whether a word stands among others with just these accents: "maïs" is no "mais"."""
+    return quotes.position(_forbidden(word), said) is not None
+
+
+@lru_cache(maxsize=1024)
+def _forbidden(word: str) -> list[str]:
+    """The words of an entry of the catalogue, which are looked for in every text."""
+    return quotes.words(word, accents=True)
 
 
 def in_script(text: str, script: str) -> bool:
