@@ -7,8 +7,10 @@ answered with one and the same page.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -21,8 +23,10 @@ from console import pages
 from console.debrief_view import FALLBACK, reader_of, view
 from console.pages import Pages, direction
 from db import pages as records
+from db.audio_files import AudioFiles
 from db.engine import Database
 from db.keyring import Keyring
+from db.models_keeping import Recording
 from db.pages import PageFound, PageRecord
 from db.scenarios import Catalogues
 from tutor.script.catalogue import Catalogue
@@ -52,12 +56,15 @@ class _Read:
         return reader_of(self.record, self.catalogue)
 
 
-def router(database: Database, keyring: Keyring, catalogues: Catalogues, forget: Forget) -> APIRouter:
+def router(
+    database: Database, keyring: Keyring, catalogues: Catalogues, forget: Forget, files: AudioFiles | None = None
+) -> APIRouter:
     """The routes of the page.
 
     Args:
         catalogues: of the schools, with scenes of their own.
         forget: what "delete all data" does.
+        files: the recordings of this machine; those that another one has cannot be heard here. None: it has none.
     """
     routes = APIRouter(prefix="/d")
     shelf = Pages()
@@ -68,6 +75,9 @@ def router(database: Database, keyring: Keyring, catalogues: Catalogues, forget:
         """One sentence in every language: nobody knows who reads it."""
         told = [{"lang": one.tag, "dir": direction(one), "text": one.say(key)} for one in natives]
         return pages.answer(shelf.html("sentences", fallback, TITLE, sentences=told), status)
+
+    async def find(kept: Recording) -> Path | None:
+        return await asyncio.to_thread(files.find, kept.path) if files is not None else None
 
     async def read(session: AsyncSession, found: PageFound) -> _Read | None:
         record = await records.record(session, found)
@@ -95,10 +105,20 @@ def router(database: Database, keyring: Keyring, catalogues: Catalogues, forget:
     @routes.api_route("/{token}", methods=["GET", "HEAD"])
     async def debrief(token: str) -> Response:
         async def show(_session: AsyncSession, page: _Read) -> Response:
-            shown = view(page.record, page.catalogue, page.found.audience)
+            here = {kept.path for kept in page.record.sounds if await find(kept) is not None}
+            shown = view(page.record, page.catalogue, page.found.audience, here=here)
             return pages.answer(shelf.html("debrief", shown.native, shown.title, page=shown, token=token))
 
         return await opened(token, show)
+
+    @routes.api_route("/{token}/sound/{number}", methods=["GET", "HEAD"])
+    async def sound(token: str, number: str) -> Response:
+        async def play(_session: AsyncSession, page: _Read) -> Response:
+            kept = {str(n): one for n, one in enumerate(page.record.sounds, 1)}.get(number)
+            path = await find(kept) if kept is not None else None
+            return pages.sound(path) if path is not None else sentences("page.gone", 404)
+
+        return await opened(token, play)
 
     @routes.post("/{token}/report")
     async def report(token: str) -> Response:

@@ -5,12 +5,11 @@ What was emptied since, because its time was over, is left out. Pure: knows no t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
-import msgspec
 from markupsafe import escape
 
 from console import graph
@@ -19,9 +18,8 @@ from console.pages import direction
 from db.models import Turn
 from db.models_learning import Observation
 from db.pages import Audience, PageRecord
-from tutor.learning import achievements
-from tutor.learning.insights import insights
-from tutor.learning.metrics import Measures
+from tutor.learning import achievements, figures
+from tutor.learning.insights import Seen, insights
 from tutor.script.catalogue import Catalogue, CatalogueError
 from tutor.script.language import Language
 
@@ -35,23 +33,21 @@ FALLBACK: Final = "en"
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
-    """The measures of a call that insights compare."""
-
-    at: datetime
-    median_latency_ms: float | None
-    learner_turns: int
-    support_index: float | None
-    understood_share: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Spoken:
     """One turn of the transcript."""
 
     voice: str
     lang: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A recording that can be heard."""
+
+    number: int
+    """Of those of the call, from 1."""
+    until: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +66,7 @@ class DebriefView:
     help: str
     next: tuple[str, ...]
     graph: Graph | None
+    sounds: tuple[Sound, ...]
     transcript: tuple[Spoken, ...]
     more: bool
     """Whether the transcript goes on beyond what is shown."""
@@ -88,8 +85,14 @@ def reader_of(record: PageRecord, catalogue: Catalogue) -> Language:
     return catalogue.language(FALLBACK)
 
 
-def view(record: PageRecord, catalogue: Catalogue, audience: Audience) -> DebriefView:
-    """The page of a call, as its audience may read it."""
+def view(
+    record: PageRecord, catalogue: Catalogue, audience: Audience, *, here: Container[str] = frozenset()
+) -> DebriefView:
+    """The page of a call, as its audience may read it.
+
+    Args:
+        here: names of the files of its recordings that this machine has; the others are not shown.
+    """
     native = reader_of(record, catalogue)
     content = record.debrief.content
     family = audience == "family"
@@ -109,6 +112,7 @@ def view(record: PageRecord, catalogue: Catalogue, audience: Audience) -> Debrie
         help=native.say("family.help") if family else "",
         next=_next(content, native, audience),
         graph=None if family else _graph(record.observed, native),
+        sounds=() if family else _sounds(record, native, here),
         transcript=() if family else spoken,
         more=more,
         reported=record.reported,
@@ -129,14 +133,7 @@ def _earned(ids: Sequence[str], native: Language) -> tuple[str, ...]:
 
 def _insights(record: PageRecord, native: Language) -> tuple[str, ...]:
     """What has become better up to this call, in words; nothing of calls after it, and nothing that became worse."""
-    known = []
-    for one in record.observed:
-        try:
-            measures = Measures.read(one.measures)
-        except msgspec.ValidationError:
-            continue  # written by another version: it says nothing here
-        latency, share = measures.median_latency_ms, measures.understood_share
-        known.append(_Measured(one.at, latency, measures.learner_turns, measures.support_index, share))
+    known = [seen for one in record.observed if (seen := Seen.read(one.at, one.measures)) is not None]
     found = insights(known, record.call.ended_at or record.call.heartbeat_at)
     return tuple(insight.sentence(native) for insight in found[:MOST_INSIGHTS])
 
@@ -165,6 +162,15 @@ def _graph(observed: Sequence[Observation], native: Language) -> Graph | None:
         bar_width=width,
         told=native.say("page.graph_turns", turns=between.join(str(turns) for turns, _ in talks)),
         finished=native.say("page.graph_done", count=str(finished)) if finished else "",
+    )
+
+
+def _sounds(record: PageRecord, native: Language, here: Container[str]) -> tuple[Sound, ...]:
+    zone = ZoneInfo(record.timezone)
+    return tuple(
+        Sound(number, figures.weekday_and_time(kept.expires_at.astimezone(zone), native))
+        for number, kept in enumerate(record.sounds, 1)
+        if kept.path in here
     )
 
 

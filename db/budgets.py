@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import jobs
-from db.limits import Limit, Payer, holding_for
+from db.limits import Limit, Payer, Scope, holding_for
 from db.models_money import Budget, BudgetAlert, BudgetPeriod, LedgerEntry
 
 JOB: Final = "messages.budget"
@@ -107,12 +107,14 @@ async def ready(session: AsyncSession, payer: Payer, limits: Sequence[Limit]) ->
     if not wanted:
         return []
     known = await _periods(session, wanted)
-    if len(known) < len(wanted):
+    # Only these: adding up what a month has spent takes as long as the month is full.
+    missing = [(limit, subject) for limit, subject in wanted if _key(limit, subject) not in known]
+    if missing:
         await session.execute(_ALONE, _lock(payer.school_id))
-        for limit, subject in wanted:
+        for limit, subject in missing:
             await _begin(session, payer, limit, subject)
         known = await _periods(session, wanted)
-    return sorted(known)
+    return sorted(known.values())
 
 
 async def hold(session: AsyncSession, payer: Payer, want_micro_usd: int, at: datetime) -> Held | None:
@@ -164,10 +166,15 @@ async def spend(session: AsyncSession, payer: Payer, micro_usd: int, at: datetim
             await _alert(session, payer.school_id, row.id, spent=row.spent, amount=row.amount)
 
 
-async def room(session: AsyncSession, periods: Sequence[int]) -> int | None:
-    """How much no call holds in the fullest of these periods, in micro-dollars; None without any. Locks nothing."""
+async def room(session: AsyncSession, periods: Sequence[int], *, scope: Scope | None = None) -> int | None:
+    """How much no call holds in the fullest of these periods, in micro-dollars; None without any. Locks nothing.
+
+    With ``scope`` only budgets of that one count.
+    """
     free = Budget.amount - BudgetPeriod.spent - BudgetPeriod.held
     found = select(func.min(free)).join(Budget, Budget.id == BudgetPeriod.budget_id)
+    if scope is not None:
+        found = found.where(Budget.scope == scope)
     least = await session.scalar(found.where(BudgetPeriod.id.in_(periods)))
     return None if least is None else int(least)
 
@@ -183,7 +190,7 @@ async def reached(session: AsyncSession, payer: Payer, limit: Limit, used: int) 
     if not known:
         await _begin(session, payer, limit, subject)
         known = await _periods(session, [(limit, subject)])
-    await _alert(session, payer.school_id, known[0], spent=used, amount=limit.amount)
+    await _alert(session, payer.school_id, known[_key(limit, subject)], spent=used, amount=limit.amount)
 
 
 async def refused(session: AsyncSession, school_id: UUID, periods: Sequence[int], least_micro_usd: int) -> None:
@@ -257,10 +264,20 @@ def _counted(limit: Limit, payer: Payer) -> UUID | None:
     return payer.of(limit.scope)
 
 
-async def _periods(session: AsyncSession, wanted: Sequence[tuple[Limit, UUID]]) -> list[int]:
-    keys = [(limit.budget_id, subject, limit.window.starts_at) for limit, subject in wanted if limit.window is not None]
-    key = tuple_(BudgetPeriod.budget_id, BudgetPeriod.subject, BudgetPeriod.starts_at)
-    return list(await session.scalars(select(BudgetPeriod.id).where(key.in_(keys))))
+_Key = tuple[UUID | None, UUID, datetime | None]
+"""What there is one period of: the budget, whom it is about, when it begins."""
+
+
+def _key(limit: Limit, subject: UUID) -> _Key:
+    return limit.budget_id, subject, limit.window.starts_at if limit.window is not None else None
+
+
+async def _periods(session: AsyncSession, wanted: Sequence[tuple[Limit, UUID]]) -> dict[_Key, int]:
+    """The ids of those that have begun."""
+    columns = (BudgetPeriod.budget_id, BudgetPeriod.subject, BudgetPeriod.starts_at)
+    keys = [_key(limit, subject) for limit, subject in wanted]
+    rows = await session.execute(select(BudgetPeriod.id, *columns).where(tuple_(*columns).in_(keys)))
+    return {(row.budget_id, row.subject, row.starts_at): row.id for row in rows}
 
 
 async def _begin(session: AsyncSession, payer: Payer, limit: Limit, subject: UUID) -> None:

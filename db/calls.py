@@ -23,6 +23,9 @@ FRESH_S = 120.0
 TERMINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 """The carrier's last words about a call: nothing it says later counts."""
 
+LONGEST_CALL = timedelta(hours=4)
+"""The carrier ends a call after it; older ones need not be looked at."""
+
 _COUNTED = ("menu", "connecting", "live")
 
 _SLOTS_LOCK = 7_101_002
@@ -99,6 +102,13 @@ async def find(session: AsyncSession, carrier_sid: str) -> CallFound | None:
 async def get(session: AsyncSession, call_id: UUID) -> Call | None:
     """The call as it is now, if of the session's school."""
     return await session.get(Call, call_id, populate_existing=True)
+
+
+async def age_s(session: AsyncSession, call_id: UUID) -> float:
+    """How many seconds ago a call of the session's school began, by the database's clock; 0 when there is none."""
+    # Of this moment, not of the transaction's beginning: a request may have waited for another.
+    age = func.extract("epoch", func.clock_timestamp() - Call.started_at)
+    return float(await session.scalar(select(age).where(Call.id == call_id)) or 0.0)
 
 
 async def identify(session: AsyncSession, call_id: UUID, learner_id: UUID | None) -> bool:
@@ -198,6 +208,8 @@ async def dropped(
         Call.caller_hash == caller_hash,
         Call.resume.is_not(None),
         Call.heartbeat_at > func.now() - timedelta(seconds=within_s),
+        # By the index on when calls began: who calls often has hundreds.
+        Call.started_at > func.now() - timedelta(seconds=within_s) - LONGEST_CALL,
         or_(
             Call.state == "closed",
             Call.carrier_status.in_(TERMINAL),

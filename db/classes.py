@@ -60,6 +60,12 @@ async def get(session: AsyncSession, class_id: UUID) -> SchoolClass | None:
     return await session.get(SchoolClass, class_id, populate_existing=True)
 
 
+async def by_name(session: AsyncSession, name: str) -> SchoolClass | None:
+    """The school's class of this name."""
+    found = select(SchoolClass).where(SchoolClass.name == name.strip())
+    return await session.scalar(found.execution_options(populate_existing=True))
+
+
 async def list_all(session: AsyncSession, *, active_only: bool = True) -> list[SchoolClass]:
     """The classes of the school, by name."""
     found = select(SchoolClass).order_by(SchoolClass.name).execution_options(populate_existing=True)

@@ -1,4 +1,4 @@
-"""Consent to text messages: asked once per number and school, standing until it is withdrawn, which counts everywhere.
+"""Consent to text messages, and to keeping the sound of calls: per number and school, standing until it is withdrawn.
 
 Numbers come in as hashes. What is about opting out works before a school is known, because it is for all of them.
 """
@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.models import Consent
 
 SMS: Final = "sms"
+AUDIO: Final = "audio"
+"""The sound of the caller's calls may be kept for a day."""
 
 _OPTED_OUT = text("SELECT number_opted_out(:number_hash)")
 _OPT_OUT = text("SELECT number_opt_out(:number_hash, :source)")
@@ -30,8 +32,7 @@ async def asked(session: AsyncSession, number_hash: bytes) -> bool:
 
 async def standing(session: AsyncSession, number_hash: bytes) -> bool:
     """Whether the session's school may text this number now."""
-    current = await _current(session, number_hash)
-    return current is not None and current.given and not await opted_out(session, number_hash)
+    return await agreed(session, number_hash, SMS) and not await opted_out(session, number_hash)
 
 
 async def answer_of(session: AsyncSession, carrier_sid: str) -> bool | None:
@@ -40,14 +41,21 @@ async def answer_of(session: AsyncSession, carrier_sid: str) -> bool | None:
 
 
 async def record(
-    session: AsyncSession, *, school_id: UUID, number_hash: bytes, given: bool, carrier_sid: str, wording: str
+    session: AsyncSession,
+    *,
+    school_id: UUID,
+    number_hash: bytes,
+    given: bool,
+    carrier_sid: str,
+    wording: str,
+    kind: str = SMS,
 ) -> bool:
     """Keeps the answer to the question; False when the number has a current answer already, which stays.
 
     ``carrier_sid`` is the call in which it was asked, ``wording`` the version of the sentence that asked.
     """
     row = insert(Consent).values(
-        school_id=school_id, number_hash=number_hash, kind=SMS, given=given, carrier_sid=carrier_sid, wording=wording
+        school_id=school_id, number_hash=number_hash, kind=kind, given=given, carrier_sid=carrier_sid, wording=wording
     )
     kept = row.on_conflict_do_nothing(
         index_elements=[Consent.school_id, Consent.number_hash, Consent.kind], index_where=Consent.ended_at.is_(None)
@@ -55,14 +63,11 @@ async def record(
     return await session.scalar(kept) is not None
 
 
-async def give(session: AsyncSession, *, school_id: UUID, number_hash: bytes, carrier_sid: str, wording: str) -> None:
-    """The number asks for texts of its own accord: whatever it answered before is replaced."""
-    await session.execute(
-        update(Consent)
-        .where(Consent.number_hash == number_hash, Consent.kind == SMS, Consent.ended_at.is_(None))
-        .values(ended_at=func.now())
-        .execution_options(synchronize_session=False)
-    )
+async def give(
+    session: AsyncSession, *, school_id: UUID, number_hash: bytes, carrier_sid: str, wording: str, kind: str = SMS
+) -> None:
+    """The number agrees of its own accord: whatever it answered before is replaced."""
+    await end(session, number_hash, kind)
     await record(
         session,
         school_id=school_id,
@@ -70,7 +75,24 @@ async def give(session: AsyncSession, *, school_id: UUID, number_hash: bytes, ca
         given=True,
         carrier_sid=carrier_sid,
         wording=wording,
+        kind=kind,
     )
+
+
+async def end(session: AsyncSession, number_hash: bytes, kind: str) -> None:
+    """Whatever the number answered counts no more, from now on; what it was stays, with the times of both."""
+    await session.execute(
+        update(Consent)
+        .where(Consent.number_hash == number_hash, Consent.kind == kind, Consent.ended_at.is_(None))
+        .values(ended_at=func.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def agreed(session: AsyncSession, number_hash: bytes, kind: str) -> bool:
+    """Whether the number's current answer to the session's school is a yes."""
+    current = await _current(session, number_hash, kind)
+    return current is not None and current.given
 
 
 async def opted_out(session: AsyncSession, number_hash: bytes) -> bool:
@@ -96,7 +118,7 @@ async def received(session: AsyncSession, carrier_sid: str) -> bool:
     return await session.scalar(_RECEIVED, {"carrier_sid": carrier_sid}) is not None
 
 
-async def _current(session: AsyncSession, number_hash: bytes) -> Consent | None:
+async def _current(session: AsyncSession, number_hash: bytes, kind: str) -> Consent | None:
     return await session.scalar(
-        select(Consent).where(Consent.number_hash == number_hash, Consent.kind == SMS, Consent.ended_at.is_(None))
+        select(Consent).where(Consent.number_hash == number_hash, Consent.kind == kind, Consent.ended_at.is_(None))
     )

@@ -5,7 +5,7 @@ Works in the session's school. Nothing here names a learner.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Text, cast, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.calls import LONGEST_CALL
 from db.models import Call, CallEvent, Debrief
 
 WEEK = timedelta(days=7)
@@ -38,41 +39,43 @@ class Week:
 
 async def week(session: AsyncSession, line_id: UUID) -> Week:
     """The last seven days of a line, up to now."""
-    talked = (Call.line_id == line_id, Call.connected_at > func.now() - WEEK)
+    # By the index on when calls began, which was at most the longest call before anybody talked in them.
+    began = Call.started_at > func.now() - WEEK - LONGEST_CALL
+    talked = (Call.line_id == line_id, began, Call.connected_at > func.now() - WEEK)
     # A learner, else a number, else a call: whoever withholds their number is somebody new each time.
     who = func.coalesce(cast(Call.learner_id, Text), func.encode(Call.caller_hash, "hex"), Call.carrier_sid)
     lasted = func.extract("epoch", func.coalesce(Call.ended_at, Call.heartbeat_at) - Call.connected_at)
-    callers, talk_s = (
-        await session.execute(select(func.count(who.distinct()), func.sum(func.greatest(lasted, 0))).where(*talked))
-    ).one()
-    finished = await session.execute(
-        select(Call.scenario, func.count()).where(*talked, Call.completed).group_by(Call.scenario)
-    )
+    # Read once: they are scattered over the disk, and looked at for everything that follows.
+    columns = (Call.id, Call.learner_id, Call.scenario, Call.completed, who.label("who"), lasted.label("lasted"))
+    rows = {row.id: row for row in await session.execute(select(*columns).where(*talked))}
     goal = CallEvent.data["goal"].astext
     goals = await session.execute(
-        select(Call.scenario, goal, func.count())
-        .join(CallEvent, CallEvent.call_id == Call.id)
         # Below zero: reached in the call before, which this one went on with.
-        .where(*talked, CallEvent.kind == "goal", CallEvent.at_ms >= 0)
-        .group_by(Call.scenario, goal)
+        select(CallEvent.call_id, goal).where(
+            CallEvent.call_id.in_(rows), CallEvent.kind == "goal", CallEvent.at_ms >= 0
+        )
     )
     topic = func.jsonb_array_elements_text(Debrief.content["teacher"]["topics"]).table_valued("name")
-    learners = func.count(Call.learner_id.distinct())
     topics = await session.execute(
-        select(topic.c.name, learners)
-        .select_from(Call)
-        .join(Debrief, Debrief.call_id == Call.id)
-        .join(topic, true())
-        .where(*talked)
-        .group_by(topic.c.name)
-        .having(learners >= LEAST_LEARNERS)
+        select(topic.c.name, Debrief.call_id).select_from(Debrief).join(topic, true()).where(Debrief.call_id.in_(rows))
     )
+    learners: defaultdict[str, set[UUID | None]] = defaultdict(set)
+    for name, call_id in topics:
+        learners[name].add(rows[call_id].learner_id)
     return Week(
-        callers=callers,
-        talk_s=float(talk_s or 0),
-        finished=Counter({scenario: times for scenario, times in finished if scenario}),
-        goals=Counter({(scenario, reached): times for scenario, reached, times in goals if scenario and reached}),
-        topics=Counter({row[0]: row[1] for row in topics}),
+        callers=len({row.who for row in rows.values()}),
+        talk_s=float(sum(max(0, row.lasted) for row in rows.values())),
+        finished=Counter(row.scenario for row in rows.values() if row.completed and row.scenario),
+        goals=Counter(
+            (rows[call_id].scenario, reached) for call_id, reached in goals if rows[call_id].scenario and reached
+        ),
+        topics=Counter(
+            {
+                name: known
+                for name, whose in sorted(learners.items())
+                if (known := len(whose - {None})) >= LEAST_LEARNERS
+            }
+        ),
     )
 
 

@@ -14,8 +14,10 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db import assignments
 from db.keyring import Keyring
 from db.models import Base, Call, CallerIdentity, CallEvent, Consent, Debrief, Learner, Message, Turn
+from db.models_classwork import Assignment
 from db.models_keeping import Enrolment, Recording, SchoolClass
 from db.models_learning import (
     Achievement,
@@ -53,7 +55,7 @@ _OURS: Final = frozenset(
     {"school_id", "learner_id", "id", "kept", "streams", "step", "heartbeat_at", "carrier_sequence"}
 )
 """What keeps our books and says nothing about the learner."""
-_NOT_A_CALLS: Final = frozenset({"line_id", "menu", "resume", "account_sid", "class_prompt_version"})
+_NOT_A_CALLS: Final = frozenset({"line_id", "menu", "resume", "account_sid", "class_prompt_version", "began_in"})
 _SEPARATE: Final = frozenset({"call_id", "ordinal", "item_id"})
 
 
@@ -102,6 +104,8 @@ async def _rows(session: AsyncSession, table: type[Base], learner_id: UUID) -> l
 def _telephone(row: CallerIdentity | Guardian, keyring: Keyring | None) -> dict[str, Any]:
     kept = row.number_encrypted is not None
     shown: dict[str, Any] = {"last_two_digits": row.last_two, "kept_for_messages": kept}
+    if not row.last_two:
+        shown = {"name_of_a_sip_phone": "known again, not readable"}
     if keyring is not None and row.number_encrypted is not None:
         shown["number"] = keyring.decrypt(row.number_encrypted)
     return shown
@@ -113,11 +117,26 @@ async def _consents(session: AsyncSession, numbers: Collection[bytes]) -> list[d
 
 
 async def _classes(session: AsyncSession, learner_id: UUID) -> list[dict[str, Any]]:
-    found = select(SchoolClass.name, Enrolment.ref, Enrolment.created_at).join(
+    found = select(SchoolClass.id, SchoolClass.name, Enrolment.ref, Enrolment.created_at).join(
         Enrolment, Enrolment.class_id == SchoolClass.id
     )
-    rows = await session.execute(found.where(Enrolment.learner_id == learner_id).order_by(SchoolClass.name))
-    return [{"class": name, "student_number": ref, "since": _value(since)} for name, ref, since in rows]
+    theirs = found.where(Enrolment.learner_id == learner_id).order_by(SchoolClass.name)
+    rows = (await session.execute(theirs)).all()
+    given = await assignments.of_classes(session, [row.id for row in rows])
+    return [
+        {
+            "class": row.name,
+            "student_number": row.ref,
+            "since": _value(row.created_at),
+            "assigned": [_assigned(one) for one in given if one.class_id == row.id],
+        }
+        for row in rows
+    ]
+
+
+def _assigned(given: Assignment) -> dict[str, Any]:
+    days = {"from": given.starts_on.isoformat(), "to": given.ends_on.isoformat()}
+    return {"scene": given.scenario, "language": given.target, **days}
 
 
 async def _calls(session: AsyncSession, learner_id: UUID, *, safeguarding: bool) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ class Keyring:
                 "for example from `openssl rand -hex 32`"
             )
         self._numbers = _derive(secret, "ringua number")
+        self._sip = _derive(secret, "ringua sip")
         self._tokens = _derive(secret, "ringua token")
         self._pins = _derive(secret, "ringua pin")
         self._links = _derive(secret, "ringua link")
@@ -39,6 +40,10 @@ class Keyring:
     def hash_number(self, e164: str) -> bytes:
         """32 bytes by which a caller's number is known again; without the secret no one can try all numbers."""
         return hmac.digest(self._numbers, e164.encode(), hashlib.sha256)
+
+    def hash_sip(self, address: str) -> bytes:
+        """32 bytes by which a SIP phone (``sip:name@domain``) is known again; never those of any number."""
+        return hmac.digest(self._sip, address.encode(), hashlib.sha256)
 
     def hash_token(self, token: str) -> bytes:
         """32 bytes that stand for a one-use token in the database."""

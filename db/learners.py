@@ -1,20 +1,23 @@
-"""Learners and the numbers by which they are recognised. Numbers come in as hashes; nobody can read them here."""
+"""Learners and the numbers, or names of SIP phones, by which they are recognised: hashes that nobody can read here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db import chains
 from db.models import Call, CallerIdentity, CallEvent, Learner
 from db.observations import language_of
 
-MOST_PLAYS: Final = 200
-"""Of a learner that are looked at: what is older says nothing about the next scene."""
+MOST_PLAYS: Final = 60
+"""Of a learner that are looked at, each a page of its own on the disk: what is older says nothing about the next scene,
+because one not played for two weeks is as good as new (``recommend.toml``)."""
 GOALS_OF: Final = 5
 """Plays whose goals are looked at (tutoring.md §1A row 98)."""
 
@@ -84,6 +87,26 @@ async def create_with_number(
     return learner
 
 
+async def add_identity(session: AsyncSession, learner: Learner, number_hash: bytes, last_two: str = "") -> bool:
+    """Lets a learner be recognised by one more telephone; False when they are already.
+
+    Args:
+        number_hash: of its number, or of a SIP phone's name (``Keyring``).
+        last_two: the last two digits of a number; a SIP phone has none.
+    """
+    known = {"school_id": learner.school_id, "learner_id": learner.id, "number_hash": number_hash}
+    row = insert(CallerIdentity).values(id=uuid4(), last_two=last_two, **known)
+    return await session.scalar(row.on_conflict_do_nothing().returning(CallerIdentity.id)) is not None
+
+
+async def drop_identity(session: AsyncSession, learner_id: UUID, number_hash: bytes) -> bool:
+    """Lets a learner be recognised by a telephone no more; False when they were not."""
+    gone = delete(CallerIdentity).where(
+        CallerIdentity.learner_id == learner_id, CallerIdentity.number_hash == number_hash
+    )
+    return await session.scalar(gone.returning(CallerIdentity.id)) is not None
+
+
 async def set_message_number(session: AsyncSession, number_hash: bytes, number_encrypted: bytes | None) -> None:
     """Keeps a number for messages after its owner agreed to them; None forgets it again. In the session's school."""
     await session.execute(
@@ -123,7 +146,10 @@ class Played(NamedTuple):
 
 
 async def plays(session: AsyncSession, learner_id: UUID, target: str) -> list[Played]:
-    """The learner's calls in a language, the newest last; those that do not say which language are among them."""
+    """The learner's calls in a language, the newest last; those that do not say which language are among them.
+
+    Calls that went on with each other are one, the last of them, which has the goals of all.
+    """
     practised = func.split_part(func.coalesce(Call.menu["target"].astext, ""), "-", 1)
     talked = (
         select(Call.id, Call.scenario, Call.connected_at, Call.completed)
@@ -132,6 +158,7 @@ async def plays(session: AsyncSession, learner_id: UUID, target: str) -> list[Pl
             Call.connected_at.is_not(None),
             Call.scenario.is_not(None),
             practised.in_(("", language_of(target))),
+            chains.last_of_its_play(),
         )
         .order_by(Call.started_at.desc(), Call.id)
         .limit(MOST_PLAYS)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.models import Line, missing_settings
 
 SETTINGS = frozenset(
-    {"name", "native", "target", "level", "class_prompt", "scenarios", "open", "model", "texts"}
+    {"name", "native", "target", "level", "class_prompt", "scenarios", "open", "model", "texts", "offline"}
     | {"helpline", "safeguarding_number", "minors", "kids", "natives", "targets"}
 )
 """What ``update`` may change; a number stays with its line."""
@@ -89,6 +89,7 @@ async def add(
     open: bool = False,
     model: str | None = None,
     texts: bool = True,
+    offline: bool = True,
     natives: Sequence[str] = (),
     targets: Sequence[str] = (),
 ) -> Line:
@@ -108,6 +109,7 @@ async def add(
         open=open,
         model=model,
         texts=texts,
+        offline=offline,
         natives=list(natives),
         targets=list(targets),
     )

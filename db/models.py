@@ -119,6 +119,8 @@ class Line(Base):
     model: Mapped[str | None]
     texts: Mapped[bool] = mapped_column(server_default=_TRUE, default=True)
     """Whether callers are offered, and sent, text messages."""
+    offline: Mapped[bool] = mapped_column(server_default=_TRUE, default=True)
+    """Whether callers may listen and repeat when a budget is spent, which costs the carrier's minutes."""
     helpline: Mapped[str | None]
     """Whom a caller in need can ring, as it is read aloud: "988"."""
     safeguarding_number: Mapped[bytes | None]
@@ -183,7 +185,7 @@ class Learner(Base):
 
 
 class CallerIdentity(Base):
-    """A telephone number by which a learner is recognised; several learners may share one."""
+    """A telephone number, or a SIP phone's name, by which a learner is recognised; several learners may share one."""
 
     __tablename__ = "caller_identities"
     __table_args__ = (
@@ -198,6 +200,7 @@ class CallerIdentity(Base):
     learner_id: Mapped[UUID]
     number_hash: Mapped[bytes]
     last_two: Mapped[str]
+    """Of the number; empty for a SIP phone, whose name is kept nowhere."""
     number_encrypted: Mapped[bytes | None]
     """Present only while a message may be sent to the number."""
 
@@ -212,12 +215,26 @@ class Call(Base):
         ForeignKeyConstraint(
             ["school_id", "learner_id"], ["learners.school_id", "learners.id"], ondelete="SET NULL (learner_id)"
         ),
+        ForeignKeyConstraint(
+            ["school_id", "began_in"], ["calls.school_id", "calls.id"], ondelete="SET NULL (began_in)"
+        ),
         UniqueConstraint("school_id", "id"),
         CheckConstraint("state IN ('menu', 'connecting', 'live', 'after', 'closed')", name="calls_state"),
         Index("calls_open_heartbeat", "heartbeat_at", postgresql_where=text("state <> 'closed'")),
-        Index("calls_started", "school_id", "started_at"),
-        Index("calls_line_started", "line_id", "started_at"),
+        Index(
+            "calls_started",
+            "school_id",
+            "started_at",
+            postgresql_include=["connected_at", "ended_at", "heartbeat_at", "end_reason"],
+        ),
+        Index(
+            "calls_line_started",
+            "line_id",
+            "started_at",
+            postgresql_include=["school_id", "connected_at", "ended_at", "heartbeat_at", "end_reason"],
+        ),
         Index("calls_learner_started", "learner_id", "started_at"),
+        Index("calls_began_in", "began_in", "started_at", postgresql_where=text("began_in IS NOT NULL")),
         Index("calls_caller_started", "caller_hash", "started_at", postgresql_where=text("caller_hash IS NOT NULL")),
         CheckConstraint("kept IN ('words', 'figures', 'cost')", name="calls_kept"),
         Index("calls_with_words", "school_id", "ended_at", postgresql_where=text("kept = 'words'")),
@@ -269,6 +286,8 @@ class Call(Base):
     usage: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY, default=dict)
     resume: Mapped[dict[str, Any] | None]
     """What another process needs to go on with the conversation; gone once the call has ended well."""
+    began_in: Mapped[UUID | None]
+    """The call in which the scene began, where this one went on with it (``db.chains``); None: here."""
     kept: Mapped[str] = mapped_column(server_default=text("'words'"), default="words")
     """What is left of the call: its words too, figures only, or time and cost (``db.stripping``)."""
 
@@ -418,6 +437,7 @@ class Consent(Base):
             postgresql_where=text("ended_at IS NULL"),
         ),
         Index("consents_number", "number_hash"),
+        Index("consents_carrier", "carrier_sid"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)

@@ -31,7 +31,10 @@ def _of_call() -> ForeignKeyConstraint:
 
 
 class Observation(Base):
-    """What was measured in one call; one a call, written once. Figures alone: no word of anybody."""
+    """What was measured in one call; one a call, written once. Figures alone: no word of anybody.
+
+    Of calls that went on with each other the last one has it, of all of them.
+    """
 
     __tablename__ = "observations"
     __table_args__ = (
@@ -80,7 +83,7 @@ class Observation(Base):
     above_recommended: Mapped[bool] = mapped_column(server_default=_FALSE, default=False)
     """Whether the learner chose a scene above their level by themselves."""
     may_go_on: Mapped[bool] = mapped_column(server_default=_FALSE, default=False)
-    """Whether the scene broke off and it waits to be rated until nobody can go on with it in another call."""
+    """Whether the scene broke off and it waits to be settled until nobody can go on with it in another call."""
     cards_made: Mapped[bool] = mapped_column(server_default=_FALSE, default=False)
     """Whether the call has left its review cards."""
 

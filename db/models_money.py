@@ -120,7 +120,7 @@ class BudgetPeriod(Base):
         UniqueConstraint("school_id", "id"),
         UniqueConstraint("budget_id", "subject", "starts_at"),
         CheckConstraint("held >= 0", name="budget_periods_held"),
-        Index("budget_periods_subject", "subject", "starts_at"),
+        Index("budget_periods_subject", "subject", "ends_at"),
         Index("budget_periods_learner", "learner_id"),
     )
 

@@ -22,7 +22,7 @@ from db.models_learning import ConfidenceAnswer, Observation
 JOB: Final = "calls.learn"
 """The job that keeps what a call taught; it runs before the call's debrief, and again if it failed there."""
 RATING_JOB: Final = "calls.rate"
-"""The job that rates a call that broke off, once nobody can go on with it."""
+"""The job that settles a call that broke off, once nobody can go on with it: rates it and makes its cards."""
 
 RECENT: Final = 10
 """Five calls, and the five before them (tutoring.md §1A row 96)."""
@@ -75,10 +75,18 @@ async def hold(session: AsyncSession, learner_id: UUID) -> bool:
 
 
 async def cards_made(session: AsyncSession, call_id: UUID) -> bool:
-    """Notes that a learner's call leaves its review cards; False when it has, or is nobody's, or was not observed."""
+    """Notes that a learner's call leaves its review cards.
+
+    False when it has, is nobody's, was not observed, or is still waited for to be gone on with.
+    """
     noted = (
         update(Observation)
-        .where(Observation.call_id == call_id, Observation.learner_id.is_not(None), ~Observation.cards_made)
+        .where(
+            Observation.call_id == call_id,
+            Observation.learner_id.is_not(None),
+            ~Observation.cards_made,
+            ~Observation.may_go_on,
+        )
         .values(cards_made=True)
         .returning(Observation.call_id)
     )
@@ -101,20 +109,6 @@ async def waited(session: AsyncSession, call_id: UUID) -> bool:
         .returning(Observation.call_id)
     )
     return await session.scalar(noted.execution_options(synchronize_session=False)) is not None
-
-
-async def talked_again(
-    session: AsyncSession, learner_id: UUID, scenario: str, *, since: datetime, within: timedelta
-) -> bool:
-    """Whether the learner began to talk in this scene in another call, so soon after ``since``."""
-    again = select(Call.id).where(
-        Call.learner_id == learner_id,
-        Call.scenario == scenario,
-        Call.connected_at > since,
-        Call.started_at > since - within,
-        Call.started_at <= since + within,
-    )
-    return await session.scalar(again.limit(1)) is not None
 
 
 async def recent(session: AsyncSession, learner_id: UUID, target: str, limit: int = RECENT) -> list[Observation]:
@@ -247,18 +241,30 @@ async def lately(
     return found
 
 
+async def latest(session: AsyncSession, learner_id: UUID, target: str, limit: int) -> list[Lately]:
+    """The last calls of one learner in one language, the newest last: what `lately` gives of them, without the rest."""
+    columns = [getattr(Observation, name) for name in Lately._fields]
+    newest = (
+        select(*columns)
+        .where(Observation.learner_id == learner_id, Observation.target == language_of(target))
+        .order_by(Observation.at.desc(), Observation.call_id.desc())
+        .limit(limit)
+    )
+    return [Lately(*row) for row in reversed((await session.execute(newest)).all())]
+
+
 # --- the question about confidence
 
 
 async def confidence_due(session: AsyncSession, learner_id: UUID) -> AskedBecause | None:
     """Why the learner is asked how sure they feel once their latest conversation is over; None: they are not.
 
-    ``first`` after the first conversation, ``later`` after the first one from day 14 on. Who does not answer then is
-    not asked again, and neither is who has answered.
+    ``first`` after the first conversation, ``later`` after the first one from day 14 on; one that went on in another
+    call ended there. Who does not answer then is not asked again, and neither is who has answered.
     """
     talked = (
         select(Call.started_at)
-        .where(Call.learner_id == learner_id, Call.connected_at.is_not(None))
+        .where(Call.learner_id == learner_id, Call.connected_at.is_not(None), Call.began_in.is_(None))
         .order_by(Call.started_at)
         .limit(2)
     )

@@ -17,10 +17,11 @@ from uuid import UUID
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import achievements, calls, debriefs, flags, learners, lines, observations, policies
+from db import achievements, calls, debriefs, flags, learners, lines, observations, policies, recordings
 from db.flags import NewFlag
 from db.keyring import Keyring
-from db.models import Call, CallEvent, Debrief, Learner, Line, Turn
+from db.models import Call, CallEvent, Debrief, Learner, Line, School, Turn
+from db.models_keeping import Recording
 from db.models_learning import Observation
 from db.models_pages import DebriefLink
 
@@ -57,8 +58,12 @@ class PageRecord:
     line: Line
     learner: Learner
     debrief: Debrief
+    timezone: str
+    """The school's: the name of its IANA zone."""
     transcript: Sequence[Turn]
     """Turns with words, in order; none where the school, the audience or what happened does not allow it."""
+    sounds: Sequence[Recording]
+    """What can still be heard of it, in order, each stream by itself; none for anybody but the learner."""
     observed: Sequence[Observation]
     """The learner's last calls in this language, enough for two weeks of daily practice, the newest last."""
     earned: Sequence[str]
@@ -120,7 +125,8 @@ async def record(session: AsyncSession, found: PageFound) -> PageRecord | None:
     learner = await learners.get(session, found.learner_id)
     debrief = await debriefs.get(session, found.call_id)
     line = await lines.get(session, call.line_id) if call is not None else None
-    if call is None or line is None or learner is None or debrief is None:
+    school = await session.get(School, found.school_id)
+    if call is None or line is None or learner is None or debrief is None or school is None:
         return None
     turns = await transcript(session, call, line) if found.audience == "learner" else []
     target = debrief.content.get("target") or line.target or learner.target
@@ -129,7 +135,9 @@ async def record(session: AsyncSession, found: PageFound) -> PageRecord | None:
         line=line,
         learner=learner,
         debrief=debrief,
+        timezone=school.timezone,
         transcript=turns,
+        sounds=await sounds(session, found),
         observed=await observations.recent(session, learner.id, target, limit=_OBSERVED),
         earned=await achievements.of_call(session, call.id),
         reported=await reported(session, call.id),
@@ -144,15 +152,30 @@ async def transcript(session: AsyncSession, call: Call, line: Line) -> list[Turn
     """
     if line.for_children or not (await policies.of_school(session)).show_transcript:
         return []
-    if any(flag.action in flags.TOLD_OF or flag.source == "key" for flag in await flags.of_call(session, call.id)):
+    withheld = await _withheld(session, call.id)
+    if withheld is None:
         return []
-    events = select(CallEvent).where(CallEvent.call_id == call.id, CallEvent.kind.in_(("safety", "safe_exit")))
-    happened = (await session.scalars(events)).all()
-    if any(event.kind == "safe_exit" for event in happened):
-        return []
-    withheld = {event.data.get("item") for event in happened}
     turns = select(Turn).where(Turn.call_id == call.id, func.btrim(Turn.text) != "").order_by(Turn.ordinal)
     return [turn for turn in await session.scalars(turns) if turn.item_id is None or turn.item_id not in withheld]
+
+
+async def sounds(session: AsyncSession, found: PageFound) -> list[Recording]:
+    """The recordings of a call that the page of a link may play: its learner's own, and none where nothing is told."""
+    if found.audience != "learner" or await _withheld(session, found.call_id) is None:
+        return []
+    kept = await recordings.of_call(session, found.call_id)
+    return [recording for recording in kept if recording.learner_id == found.learner_id]
+
+
+async def _withheld(session: AsyncSession, call_id: UUID) -> set[str | None] | None:
+    """The items in which the call's guard found something; None: somebody must look at the call, nothing is told."""
+    if any(flag.action in flags.TOLD_OF or flag.source == "key" for flag in await flags.of_call(session, call_id)):
+        return None
+    events = select(CallEvent).where(CallEvent.call_id == call_id, CallEvent.kind.in_(("safety", "safe_exit")))
+    happened = (await session.scalars(events)).all()
+    if any(event.kind == "safe_exit" for event in happened):
+        return None
+    return {event.data.get("item") for event in happened}
 
 
 async def reported(session: AsyncSession, call_id: UUID) -> bool:

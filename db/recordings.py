@@ -1,11 +1,12 @@
 """The sound of calls: whether it may be kept, and until when. In the session's school.
 
-Nobody records anything yet; whoever does asks ``may_keep`` first, writes the row, then the file. A file goes before its
-row, so that a row is never without knowledge of a file that is still there.
+Whoever records asks ``may_keep`` before and, in the transaction that writes the row, again; then comes the file. A file
+goes before its row, so that a row is never without knowledge of a file that is still there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -15,38 +16,35 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import jobs
 from db.audio_files import AudioFiles
-from db.models import Call, Consent, Line
+from db.consents import AUDIO
+from db.models import Call, CallerIdentity, Consent, Line
 from db.models_keeping import Recording
 from db.policies import of_school
 
 JOB: Final = "purge.recording"
 """The job that deletes one recording, at the minute when it is due."""
 
-AUDIO: Final = "audio"
-"""The kind of consent that it needs, beside the one to texts."""
-
 
 async def may_keep(session: AsyncSession, call_id: UUID) -> timedelta | None:
     """How long the sound of this call may be kept; None: not at all.
 
-    Only where the school's policy says so, on a line without minors, of a caller who agreed to it.
+    Only where the school's policy says so, on a line without minors, of a caller who agreed to it: the one learner of
+    the number that calls. The answer holds until the transaction ends: whoever withdraws, or forgets, meanwhile waits.
     """
     hours = (await of_school(session)).audio_hours
-    agreed = (
-        select(Consent.id)
-        .join(Call, Call.caller_hash == Consent.number_hash)
-        .join(Line, Line.id == Call.line_id)
-        .where(
-            Call.id == call_id,
-            Call.kept == "words",
-            Line.minors == "none",
-            ~Line.kids,
-            Consent.kind == AUDIO,
-            Consent.given,
-            Consent.ended_at.is_(None),
-        )
+    # The call before the consent, as those who forget lock them.
+    adults = select(Call).join(Line, Line.id == Call.line_id)
+    adults = adults.where(Call.id == call_id, Call.kept == "words", Line.minors == "none", ~Line.kids)
+    call = await session.scalar(adults.with_for_update(read=True, of=Call).execution_options(populate_existing=True))
+    if hours == 0 or call is None or call.learner_id is None:
+        return None
+    known = select(CallerIdentity.learner_id).where(CallerIdentity.number_hash == call.caller_hash)
+    if (await session.scalars(known)).all() != [call.learner_id]:
+        return None
+    agreed = select(Consent.id).where(
+        Consent.number_hash == call.caller_hash, Consent.kind == AUDIO, Consent.given, Consent.ended_at.is_(None)
     )
-    if hours == 0 or await session.scalar(agreed.limit(1)) is None:
+    if await session.scalar(agreed.with_for_update(read=True)) is None:
         return None
     return timedelta(hours=hours)
 
@@ -95,9 +93,10 @@ async def gone(session: AsyncSession, recording_id: UUID) -> None:
     await session.execute(delete(Recording).where(Recording.id == recording_id))
 
 
-async def end_now(session: AsyncSession, call_ids: list[UUID], learner_id: UUID) -> int:
+async def end_now(session: AsyncSession, call_ids: Sequence[UUID], learner_id: UUID | None = None) -> int:
     """Ends the recordings of calls, and of a learner, whose they are no longer; a job deletes the files at once."""
-    theirs = (Recording.call_id.in_(call_ids)) | (Recording.learner_id == learner_id)
+    of_calls = Recording.call_id.in_(call_ids)
+    theirs = of_calls if learner_id is None else of_calls | (Recording.learner_id == learner_id)
     values: dict[str, Any] = {"expires_at": func.least(Recording.expires_at, func.now()), "learner_id": None}
     ended = update(Recording).where(theirs).values(values).returning(Recording)
     rows = (await session.scalars(ended.execution_options(synchronize_session=False, populate_existing=True))).all()

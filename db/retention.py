@@ -35,6 +35,9 @@ from db.policies import Policy
 BATCH: Final = 100
 """Calls at a time: some ten thousand events, well within a statement's time."""
 
+LEDGER_BATCH: Final = 10_000
+"""Entries of the ledger at a time: they are short, and nothing hangs on them."""
+
 SETTLED: Final = timedelta(hours=1)
 """After this long nothing is written about a call any more: its jobs are done, or were given up."""
 RETURNS: Final = timedelta(minutes=15)
@@ -122,8 +125,11 @@ async def drop_expired(session: AsyncSession, policy: Policy, limit: int = 1_000
     return max([await _drop(session, table, which, limit) for table, which in (*over, (Message, notes))])
 
 
-async def drop_ledger(session: AsyncSession, limit: int = 10_000) -> int:
-    """Deletes what was booked seven years ago, of every school; works in ``Database.anyone``."""
+async def drop_ledger(session: AsyncSession, limit: int = LEDGER_BATCH) -> int:
+    """Deletes what was booked more than seven years ago, of every school; works in ``Database.anyone``.
+
+    Returns how many entries went.
+    """
     return int(await session.scalar(_FORGET_LEDGER, {"limit": limit}) or 0)
 
 

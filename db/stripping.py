@@ -136,7 +136,7 @@ async def leave_cost(session: AsyncSession, call_ids: Sequence[UUID]) -> dict[st
     await session.execute(
         update(Call)
         .where(Call.id.in_(call_ids))
-        .values(kept="cost", learner_id=None, caller_hash=None, menu={}, resume=None)
+        .values(kept="cost", learner_id=None, caller_hash=None, began_in=None, menu={}, resume=None)
         .execution_options(synchronize_session=False)
     )
     return gone

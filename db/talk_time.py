@@ -15,14 +15,12 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import budgets
+from db.calls import LONGEST_CALL
 from db.limits import Limit, Payer, Window
 from db.models import Call
 
 SIGN_OF_LIFE_S: Final = 60.0
 """For so long after its last sign of life a call that is not closed may still be going on; one is due every 30 s."""
-
-LONGEST_CALL: Final = timedelta(hours=4)
-"""The carrier ends a call after it; older ones need not be looked at."""
 
 NOT_COUNTED: Final = frozenset({"model_lost"})
 """Ends that were our fault: the learner keeps those minutes (tutoring.md row 54)."""
@@ -43,8 +41,8 @@ async def used_s(session: AsyncSession, payer: Payer, limit: Limit, span: Window
     alive = func.least(Call.heartbeat_at + timedelta(seconds=SIGN_OF_LIFE_S), at)
     ended = func.least(func.coalesce(Call.ended_at, alive), at)
     began = func.greatest(Call.connected_at, span.starts_at)
-    talked = func.greatest(func.extract("epoch", ended - began), 0)
-    found = select(func.coalesce(func.sum(talked), 0)).where(
+    talked = func.sum(func.greatest(ended - began, timedelta()))
+    found = select(func.coalesce(func.extract("epoch", talked), 0)).where(
         _whose(payer, limit),
         Call.started_at > span.starts_at - LONGEST_CALL,
         Call.started_at < span.ends_at,

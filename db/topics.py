@@ -104,6 +104,25 @@ async def forget_facts(session: AsyncSession, learner_id: UUID) -> int:
     return len((await session.scalars(gone.execution_options(synchronize_session=False))).all())
 
 
+async def drop(
+    session: AsyncSession, learner_id: UUID, *, topics: Iterable[str] = (), facts: Iterable[str] = ()
+) -> int:
+    """Forgets these topics, in whatever language, and these facts of a learner; returns how many rows there were."""
+    gone = 0
+    for column, owner, words in ((Topic.topic, Topic.learner_id, topics), (Fact.fact, Fact.learner_id, facts)):
+        said = [_plain(word) for word in words]
+        rows = delete(column.class_).where(owner == learner_id, column.in_(said)).returning(column)
+        gone += len((await session.scalars(rows.execution_options(synchronize_session=False))).all())
+    return gone
+
+
+async def forget_all(session: AsyncSession, learner_id: UUID) -> int:
+    """Forgets every topic and every fact of a learner, who wants that; returns how many there were."""
+    gone = delete(Topic).where(Topic.learner_id == learner_id).returning(Topic.topic)
+    topics = (await session.scalars(gone.execution_options(synchronize_session=False))).all()
+    return len(topics) + await forget_facts(session, learner_id)
+
+
 def _plain(words: str) -> str:
     """One line without needless space; empty when it is too long."""
     line = " ".join(words.split())

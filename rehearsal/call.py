@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, Literal
 
+from rehearsal import sip
 from rehearsal.media import Playout, Track
 from rehearsal.network import Network
 from rehearsal.report import Alert, CallResult, EndedBy, Event, Faults, StreamLog
@@ -38,6 +39,8 @@ class Plan:
     stream_signing: Signing = Signing.SHA1
     extra_params: tuple[tuple[str, str], ...] = ()
     stir: str | None = None
+    credential: str | None = None
+    """The name with which a SIP phone authenticated; None: it did not, or it is no SIP phone."""
     faults: Faults = field(default_factory=Faults)
     time_limit_s: float = MAX_CALL_S
 
@@ -90,6 +93,9 @@ class Call:
         self._background: set[asyncio.Task[None]] = set()
         self._status_sent = False
         self._token = secrets.token_urlsafe(24)
+        self._sip = sip.identity(plan.to)
+        if self._sip and plan.credential is not None:
+            self._sip.append(("SipUsername", plan.credential))
 
     @staticmethod
     def new_sid(prefix: str) -> str:
@@ -184,7 +190,7 @@ class Call:
             params.append((role + "Country", country))
         if plan.stir is not None:
             params.append(("StirVerstat", plan.stir))
-        return [*params, *plan.extra_params]
+        return [*params, *self._sip, *plan.extra_params]
 
     async def fetch(self, url: str, params: Params, method: Method) -> Reply:
         """A request of the running script. It is not cut off when the call ends: servers get their time."""

@@ -155,6 +155,7 @@ class Carrier:
         stream_signing: Signing | None = None,
         extra_params: Mapping[str, str] | None = None,
         stir: str | None = None,
+        credential: str | None = None,
         faults: Faults | None = None,
         time_limit_s: float = MAX_CALL_S,
         on_event: Callable[[Event], None] | None = None,
@@ -163,8 +164,9 @@ class Carrier:
 
         When ``behave`` returns the caller hangs up; to be hung up on, it waits for ``ended``. Whatever it raises is
         raised here, after the call has ended; a `CallEnded` carries the ``result``. ``stream_signing`` is the media
-        socket's own (else ``signing``). ``stir`` is the attestation of the number, ``extra_params`` are what
-        webhooks carry besides (SipDomain, ForwardedFrom, something new).
+        socket's own (else ``signing``). ``stir`` is the attestation of the number, ``credential`` the name
+        with which a SIP phone authenticated, where ``to`` is a SIP address. ``extra_params`` are what webhooks carry
+        besides (ForwardedFrom, something new).
         """
         plan = Plan(
             voice_url=voice_url,
@@ -176,6 +178,7 @@ class Carrier:
             stream_signing=signing if stream_signing is None else stream_signing,
             extra_params=tuple((extra_params or {}).items()),
             stir=stir,
+            credential=credential,
             faults=faults or Faults(),
             time_limit_s=time_limit_s,
         )

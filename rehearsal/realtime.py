@@ -246,6 +246,7 @@ class RealtimeServer:
             faults=self._spending,
             keep_audio=self._keep_audio,
             seed=self._seed * 1_000_003 + len(self.sessions),
+            safety_identifier=websocket.headers.get("openai-safety-identifier"),
         )
         self.sessions.append(session)
         self._lines[session] = line = _Line(session, websocket, self._notify)
@@ -253,8 +254,7 @@ class RealtimeServer:
             await line.run()
         finally:
             del self._lines[session]
-            session.is_closed = True
-            session.forget_audio()
+            session.hang_up()
             self._notify()
 
     def _verdict(self, websocket: WebSocket) -> tuple[str, str, int] | None:
@@ -330,6 +330,7 @@ class _Line:
     async def _write(self) -> None:
         while not isinstance(output := await self._outbox.get(), Close):
             await self._websocket.send_text(json.dumps(output, ensure_ascii=False))
+            self._session.bill.written(output)
         if output.code is None:
             self._websocket.scope["extensions"]["rehearsal.abort"]["abort"]()
         else:

@@ -80,6 +80,11 @@ class Replies:
             raise Refused("response_cancel_not_active", "Cancellation failed: no active response found")
         response.cancel("client_cancelled")
 
+    def abandon(self) -> None:
+        """The connection has ended: so has everything that ran."""
+        for response in list(self._running.values()):
+            response.abandon()
+
     def ended(self, response: Response) -> None:
         """Takes note that a response is done."""
         self._running.pop(response.id, None)

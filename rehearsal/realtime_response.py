@@ -96,7 +96,7 @@ class _Open:
 class Response:
     """Says what a plan holds, as far as it may.
 
-    audio_ms: what it generated.   total_tokens: of its usage, once it is done.
+    audio_ms: what it generated.   usage: once it is done.
     """
 
     def __init__(self, host: Host, settings: Settings, plan: Plan, read: tuple[Entry, ...], now_ms: float) -> None:
@@ -107,7 +107,7 @@ class Response:
         self.status_details: dict[str, Any] | None = None
         self.output: list[Item] = []
         self.audio_ms = 0.0
-        self.total_tokens = 0
+        self.usage: dict[str, Any] | None = None
         self.was_cancelled = False
         self._host = host
         self._plan = plan
@@ -115,7 +115,6 @@ class Response:
         self._due_ms = now_ms
         self._text_tokens = 0
         self._audio_tokens = 0
-        self._usage: dict[str, Any] | None = None
         self._open: _Open | None = None
         self._cuts = {fault.kind: fault for fault in plan.faults}
         self._waits = self._generate()
@@ -138,6 +137,18 @@ class Response:
             for start in range(0, size * LATE_DELTAS, size):
                 self._audio_delta(stopped, stopped.rest[start : start + size])
 
+    def abandon(self) -> None:
+        """Ends it because its connection has ended: what it generated is billed, and nobody is told."""
+        if self.status != "in_progress":
+            return
+        self._waits.close()
+        now = self._open
+        if now is not None and now.part is not None:
+            self._count(now)
+        self.status, self.status_details = "cancelled", {"type": "cancelled", "reason": "client_cancelled"}
+        self._settle()
+        self._host.response_ended(self)
+
     def wire(self) -> dict[str, Any]:
         """Returns the response as events show it."""
         return {
@@ -150,7 +161,7 @@ class Response:
             "output_modalities": [self.settings.modality],
             "max_output_tokens": self.settings.max_output_tokens,
             "audio": {"output": {"format": self.settings.wire_format, "voice": self.settings.voice}},
-            "usage": self._usage,
+            "usage": self.usage,
             "metadata": self.settings.metadata,
         }
 
@@ -272,9 +283,8 @@ class Response:
         item, part = now.item, now.part
         item.status = status
         if part is not None:
-            self._text_tokens += text_tokens(now.words)
+            self._count(now)
             if part.type == "output_audio":
-                self._audio_tokens += int(now.audio_ms) // MODEL_MS_PER_TOKEN
                 self._emit(now, "response.output_audio.done", content_index=0)
                 self._emit(now, "response.output_audio_transcript.done", content_index=0, transcript=now.words)
             else:
@@ -295,17 +305,25 @@ class Response:
     def _end(self, status: str, details: dict[str, Any] | None) -> None:
         self._close("completed" if status == "completed" else "incomplete")
         self.status, self.status_details = status, details
-        generated = self._text_tokens + self._audio_tokens
-        self._usage = self._host.ledger.usage(
-            self._read if generated or status == "completed" else (),
-            text_out=self._text_tokens,
-            audio_out=self._audio_tokens,
-        )
-        self.total_tokens = self._usage["total_tokens"]
+        self._settle()
         if self.in_band:
             self._host.ledger.remember(self._read, self.output)
         self._host.emit("response.done", response=self.wire())
         self._host.response_ended(self)
+
+    def _count(self, now: _Open) -> None:
+        """Counts what was generated of a message."""
+        self._text_tokens += text_tokens(now.words)
+        if now.part is not None and now.part.type == "output_audio":
+            self._audio_tokens += int(now.audio_ms) // MODEL_MS_PER_TOKEN
+
+    def _settle(self) -> None:
+        generated = self._text_tokens + self._audio_tokens
+        self.usage = self._host.ledger.usage(
+            self._read if generated or self.status == "completed" else (),
+            text_out=self._text_tokens,
+            audio_out=self._audio_tokens,
+        )
 
     def _check_cuts(self) -> None:
         """Ends the response where a fault or the token limit says so."""

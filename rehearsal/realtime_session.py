@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rehearsal.detector import SpeechStarted
+from rehearsal.realtime_bill import TRANSCRIBED, Bill, Charge
 from rehearsal.realtime_config import default_session, is_reasoning, updated
 from rehearsal.realtime_input import InputBuffer
 from rehearsal.realtime_items import Conversation, Item, Part, decode_audio, from_client
@@ -33,6 +34,7 @@ class Session(Wire):
 
     `heard` is all appended audio in the wire format, kept only with `keep_audio`. `pace` is a multiple of real time at
     which responses are generated, None a burst; the script's goes before it. `limit_ms` is how long a session may last.
+    `safety_identifier` is whom the client named; `bill` is what the session costs so far.
     """
 
     def __init__(
@@ -48,10 +50,13 @@ class Session(Wire):
         faults: Spending | None = None,
         keep_audio: bool = False,
         seed: int = 0,
+        safety_identifier: str | None = None,
     ) -> None:
         super().__init__(now_ms=now_ms, seed=seed, faults=faults or Spending())
         self.id = self.new_id("sess")
         self.script = script
+        self.safety_identifier = safety_identifier
+        self.bill = Bill()
         self.opened_ms = now_ms
         self.settings = default_session(self.id, model, unix_s + round(limit_ms / 1000))
         self.conversation = Conversation()
@@ -67,6 +72,7 @@ class Session(Wire):
         self._speech: tuple[str, int] | None = None
         self._playback_end_ms = now_ms
         self._idle = 0
+        self._transcribing: dict[str, tuple[Item, str | None]] = {}
         self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "session.update": self._update,
             "input_audio_buffer.append": self._append,
@@ -117,11 +123,26 @@ class Session(Wire):
                     part.audio.clear()
             self._input.clear()
 
+    def hang_up(self) -> None:
+        """The connection has ended, by whichever side: nothing runs on, nothing is told any more.
+
+        What was made of answers is billed, and so are turns that were being transcribed.
+        """
+        self.is_closed = True
+        self.replies.abandon()
+        for item, transcript in list(self._transcribing.values()):
+            self._transcribe(item, transcript)
+        self.forget_audio()
+
     def response_ended(self, response: Response) -> None:
-        """Starts the idle timer where playback would end, and tells the rate limits a little later."""
+        """Bills it, starts the idle timer where playback would end, and tells the rate limits a little later."""
         self.replies.ended(response)
+        usage = response.usage or {}
+        self.bill.add(
+            Charge("response", response.id, self.settings["model"], usage, metadata=response.settings.metadata)
+        )
         if self.script.rate_limits:
-            spent = response.total_tokens
+            spent = usage["total_tokens"]
             self.at(self.now_ms + RATE_LIMITS_AFTER_MS, lambda: self._tell_rate_limits(spent))
         if response.in_band:
             self._playback_end_ms = max(self._playback_end_ms, self.now_ms) + response.audio_ms
@@ -233,12 +254,14 @@ class Session(Wire):
         if self.settings["audio"]["input"]["transcription"] is None:
             return
         scripted = Turn() if is_silence else self.replies.role.turn(self.conversation.user_turns) or Turn()
+        self._transcribing[item.id] = (item, scripted.hears)
         if scripted.transcript_delay_ms:
             self.at(self.now_ms + scripted.transcript_delay_ms, lambda: self._transcribe(item, scripted.hears))
         else:
             self._transcribe(item, scripted.hears)
 
     def _transcribe(self, item: Item, transcript: str | None) -> None:
+        del self._transcribing[item.id]
         transcription = self.settings["audio"]["input"]["transcription"]
         if transcription is None:
             return
@@ -257,7 +280,8 @@ class Session(Wire):
         detected = (
             {"languages": [{"code": self.script.language.split("-")[0]}]} if model in HINTED_TRANSCRIPTION else {}
         )
-        self.emit(f"{kind}.completed", **where, transcript=transcript, usage=usage, **detected)
+        self.bill.add(Charge("transcription", item.id, model, usage))
+        self.emit(TRANSCRIBED, **where, transcript=transcript, usage=usage, **detected)
 
     # What time does
 

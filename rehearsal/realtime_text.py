@@ -16,6 +16,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from rehearsal.realtime_bill import Charge
 from rehearsal.realtime_rules import METADATA, MODELS, TRANSCRIPTION_MODELS
 from rehearsal.realtime_schema import (
     Refused,
@@ -127,14 +128,15 @@ class TextModel:
     """Answers `/v1/responses`, `/v1/moderations` and `/v1/models`.
 
     `script` and `spending` are called for each request, because the script may change. `requests` holds the bodies of
-    the first two, in order; `notes` says where a script's answer was not what the request's schema allows. `asked` is
-    called when a request was taken; `stopping` ends what would never be answered.
+    the first two, in order, `charges` what the answers cost; `notes` says where a script's answer was not what the
+    request's schema allows. `asked` is called when a request was taken; `stopping` ends what would never be answered.
     """
 
     def __init__(
         self, script: Callable[[], Script], spending: Callable[[], Spending], asked: Callable[[], None]
     ) -> None:
         self.requests: list[dict[str, Any]] = []
+        self.charges: list[Charge] = []
         self.notes: list[str] = []
         self._script = script
         self._spending = spending
@@ -156,7 +158,9 @@ class TextModel:
             raise HttpError(400, message, code="invalid_json_schema", param="text.format.schema")
         answer = self._answer(body, wanted)
         await self._go_wrong(answer)
-        return JSONResponse(self._completed(body, wanted, answer), headers=_request_id())
+        made = self._completed(body, wanted, answer)
+        self.charges.append(Charge("text", made["id"], made["model"], made["usage"], metadata=made["metadata"]))
+        return JSONResponse(made, headers=_request_id())
 
     async def moderations(self, request: Request) -> Response:
         """Answers `POST /v1/moderations`: a text is flagged by the words of the script."""

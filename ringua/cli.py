@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,10 +24,12 @@ from db.schools import SchoolExists
 from ringua import bench as benchmark
 from ringua import (
     cli_callers,
+    cli_classes,
     cli_keeping,
     cli_material,
     cli_money,
     cli_report,
+    cli_sip,
     cli_texts,
     inspecting,
     logs,
@@ -66,6 +69,11 @@ app.add_typer(cli_keeping.learner_app, name="learner")
 app.add_typer(cli_keeping.policy_app, name="policy")
 line_app.add_typer(cli_material.line_prompt_app, name="prompt")
 line_app.command("safety")(cli_callers.line_safety)
+line_app.command("assign")(cli_classes.line_assign)
+line_app.command("sip")(cli_sip.line_sip)
+app.add_typer(cli_classes.class_app, name="class")
+app.add_typer(cli_classes.assignment_app, name="assignment")
+cli_keeping.learner_app.command("sip")(cli_sip.learner_sip)
 app.command("report")(cli_report.report)
 app.command("analyse")(cli_report.analyse)
 
@@ -126,32 +134,48 @@ def demo(
 
 @app.command()
 def call(
-    to: Annotated[str, typer.Option(help="The line's number.")],
-    from_: Annotated[str, typer.Option("--from", help="The caller's number, or anonymous.")],
+    to: Annotated[str, typer.Option(help="The line's number, or sip:practice@ its SIP domain.")],
+    from_: Annotated[str, typer.Option("--from", help="The caller's number, sip:name@domain, or anonymous.")],
     keys: Annotated[str, typer.Option(help="Keys to press in the menu, one a prompt.")] = "1",
     say: Annotated[list[Path] | None, typer.Option(help="8 kHz WAV to say, in order; repeat for more.")] = None,
     record: Annotated[Path | None, typer.Option(help="Where the call's stereo WAV goes.")] = None,
     url: Annotated[str | None, typer.Option(help="The service; default http://127.0.0.1:PORT.")] = None,
+    credential: Annotated[str | None, typer.Option(help="The name with which a SIP phone authenticates.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
 ) -> None:
     """Places a rehearsal call against a running service, signed and timed as a carrier would."""
     logs.configure(level="WARNING")
-    plan = rehearse_call.Plan(to=to, from_=from_, keys=keys, say=tuple(say or ()), record=record, url=url)
+    plan = rehearse_call.Plan(to, from_, keys, tuple(say or ()), record, url, credential)
     run(rehearse_call.run(load(), plan, out, as_json=as_json))
 
 
 @app.command()
 def bench(
-    calls: Annotated[str, typer.Option(help="How many calls at once, one run each.")] = "1,20,100,200",
+    calls: Annotated[
+        str | None, typer.Option(help="How many calls at once, one run each (1,20,100,200); with --scale: ever.")
+    ] = None,
     seconds: Annotated[float, typer.Option(help="How long each run is measured.")] = 20.0,
     audio: Annotated[str, typer.Option(help="What the model is asked for: pcm or pcmu.")] = "pcm",
-    write: Annotated[
-        bool, typer.Option("--write", help="Write docs/benchmark.md and docs/benchmark.svg anew.")
+    scale: Annotated[
+        bool, typer.Option("--scale", help="Measure the database instead, with millions of calls.")
     ] = False,
+    learners: Annotated[int | None, typer.Option(help="With --scale: how many there are (150000).")] = None,
+    seed: Annotated[int | None, typer.Option(help="With --scale: other people.")] = None,
+    until: Annotated[str | None, typer.Option(help="With --scale: its moment, in ISO 8601.")] = None,
+    data: Annotated[Path | None, typer.Option(help="With --scale: keep the database here, and use it again.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Write the page in docs/ anew.")] = False,
 ) -> None:
-    """Measures what a call costs on this machine, beside a relay that does nothing."""
+    """Measures what a call costs on this machine, beside a relay that does nothing; or what the database answers."""
+    kept = data.absolute() if data is not None else None
+    wanted = {"--learners": learners, "--seed": seed, "--until": until, "--data": kept}
+    given = [part for name, value in wanted.items() if value is not None for part in (name, str(value))]
+    if given and not scale:
+        raise Trouble(f"{given[0]} is for the database: add --scale.")
     try:
-        raise SystemExit(benchmark.run(calls, seconds, audio, write=write))
+        if scale:
+            given += ["--calls", calls] if calls is not None else []
+            raise SystemExit(benchmark.scale(given, write=write))
+        raise SystemExit(benchmark.run(calls or "1,20,100,200", seconds, audio, write=write))
     except benchmark.NotACheckout as error:
         raise Trouble(str(error)) from error
 
@@ -207,6 +231,9 @@ ScenariosOption = Annotated[str | None, typer.Option(help="Scenes in the menu's 
 ModelOption = Annotated[str | None, typer.Option(help="Another realtime model for this line.")]
 OpenOption = Annotated[bool | None, typer.Option("--open/--closed", help="Whether the line takes calls.")]
 TextsOption = Annotated[bool | None, typer.Option("--texts/--no-texts", help="Whether callers are offered texts.")]
+OfflineOption = Annotated[
+    bool | None, typer.Option("--offline/--no-offline", help="Whether callers may listen and repeat on a spent budget.")
+]
 
 
 @line_app.command("add")
@@ -223,6 +250,7 @@ def line_add(
     model: ModelOption = None,
     open_: OpenOption = True,
     texts: TextsOption = None,
+    offline: OfflineOption = None,
 ) -> None:
     """Adds a line. It takes calls once native, target, level, class prompt and scenes are all set."""
 
@@ -232,7 +260,8 @@ def line_add(
             try:
                 async with data.database.school(owner.id) as session:
                     shelf = await scenario_rows.catalogue(session, catalogue.load())
-                    settings = _line_settings(shelf, native, target, level, prompt, scenarios, model, open_, texts)
+                    switches = {"open": open_, "texts": texts, "offline": offline}
+                    settings = _line_settings(shelf, native, target, level, prompt, scenarios, model, switches)
                     settings |= cli_callers.line_languages(shelf, natives, targets, native=native, target=target)
                     added = await line_rows.add(
                         session, school_id=owner.id, number=e164(number), name=school, **settings
@@ -263,6 +292,7 @@ def line_set(
     model: ModelOption = None,
     open_: OpenOption = None,
     texts: TextsOption = None,
+    offline: OfflineOption = None,
 ) -> None:
     """Changes what is given of a line; the rest stays."""
 
@@ -271,7 +301,8 @@ def line_set(
             found = await find_line(data, number)
             async with data.database.school(found.school_id) as session:
                 shelf = await scenario_rows.catalogue(session, catalogue.load())
-                settings = _line_settings(shelf, native, target, level, prompt, scenarios, model, open_, texts)
+                switches = {"open": open_, "texts": texts, "offline": offline}
+                settings = _line_settings(shelf, native, target, level, prompt, scenarios, model, switches)
                 settings |= cli_callers.line_languages(
                     shelf,
                     natives,
@@ -323,6 +354,8 @@ def line_show(number: str) -> None:
         async with storage.opened(load()) as data:
             found = await find_line(data, number)
             now = await inspecting.material_now(data, found)
+            async with data.database.school(found.school_id) as session:
+                line = await line_rows.get(session, found.id)
         table = Table(show_header=False)
         missing = ", ".join(found.missing())
         rows = {
@@ -337,6 +370,7 @@ def line_show(number: str) -> None:
             "scenes": ", ".join(found.scenarios),
             "model": found.model or "the service's",
             "texts": "offered" if found.texts else "off",
+            "on a spent budget": "listen and repeat" if line is not None and line.offline else "call again later",
             "class prompt": found.class_prompt if now.version is None else None,
         }
         if now.version is not None and now.prompt is not None:
@@ -363,11 +397,10 @@ def _line_settings(
     prompt: Path | None,
     scenarios: str | None,
     model: str | None,
-    open_: bool | None,
-    texts: bool | None,
+    switches: Mapping[str, bool | None],
 ) -> dict[str, Any]:
     """What was given, checked against the catalogue."""
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {name: on for name, on in switches.items() if on is not None}
     try:
         if native is not None:
             given["native"] = shelf.language(native).tag
@@ -387,8 +420,4 @@ def _line_settings(
         raise Trouble(f"The file {prompt} cannot be read: {error}.") from error
     if model is not None:
         given["model"] = model
-    if open_ is not None:
-        given["open"] = open_
-    if texts is not None:
-        given["texts"] = texts
     return given

@@ -15,7 +15,7 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from db import audit, directory, exporting, forgetting, policies, ratings, schools
+from db import audit, directory, exporting, forgetting, policies, ratings, schools, topics
 from db.audio_files import AudioFiles
 from db.directory import Entry
 from db.keyring import KeyringError
@@ -139,6 +139,8 @@ def learner_set(
             found = await find_learner(data, who, school)
             async with data.database.school(found.school.id) as session:
                 await directory.change(session, found.id, changes)
+                if changes.get("remember") is False:
+                    await topics.forget_facts(session, found.id)
                 if "level" in changes:
                     language = changes.get("target") or found.entry.learner.target
                     await ratings.set_level(session, found.id, language, changes["level"])
@@ -365,7 +367,7 @@ def _calls(count: int) -> str:
 
 
 def _digits(entry: Entry) -> str:
-    return ", ".join(f"…{digits}" for digits in entry.last_two) or "no number"
+    return ", ".join(f"…{digits}" if digits else "a SIP phone" for digits in entry.last_two) or "no number"
 
 
 def _shown(value: object) -> str:

@@ -16,7 +16,7 @@ from db import scenarios as scenario_rows
 from ringua import inspecting, storage
 from ringua.inspecting import FileUnreadable
 from ringua.settings import load
-from ringua.terminal import Trouble, find_line, find_school, out, run
+from ringua.terminal import Trouble, day, find_line, find_school, out, run
 from tutor.script import catalogue
 from tutor.script.catalogue import Catalogue, CatalogueError
 from tutor.script.class_prompt import ClassPrompt, ClassPromptError
@@ -143,8 +143,8 @@ def line_prompt_add(
     async def work() -> None:
         async with storage.opened(load()) as data:
             line = await find_line(data, number)
-            starts_on = _day(from_) or class_prompts.day_in(line.school_timezone, datetime.now(UTC))
-            ends_on = _day(to)
+            starts_on = day(from_) or class_prompts.day_in(line.school_timezone, datetime.now(UTC))
+            ends_on = day(to)
             try:
                 material = ClassPrompt.parse(inspecting.text_of(file))
                 async with data.database.school(line.school_id) as session:
@@ -176,13 +176,6 @@ def line_prompt_list(number: str) -> None:
         out.print(table)
 
     run(work())
-
-
-def _day(written: str | None) -> date | None:
-    try:
-        return date.fromisoformat(written) if written is not None else None
-    except ValueError as error:
-        raise Trouble(f"{written} is no day: write it as 2026-11-23.") from error
 
 
 def _days(starts_on: date, ends_on: date | None) -> str:

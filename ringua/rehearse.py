@@ -37,6 +37,8 @@ class Plan:
     say: tuple[Path, ...]
     record: Path | None
     url: str | None
+    credential: str | None = None
+    """The name with which a SIP phone authenticates; None: it does not, or it is none."""
 
 
 async def run(settings: Settings, plan: Plan, out: Console, *, as_json: bool) -> None:
@@ -70,6 +72,7 @@ async def run(settings: Settings, plan: Plan, out: Console, *, as_json: bool) ->
                 f"{base}/twilio/voice",
                 to=plan.to,
                 from_=plan.from_,
+                credential=plan.credential,
                 behave=behave,
                 status_callback=f"{base}/twilio/status",
                 on_event=show,

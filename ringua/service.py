@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from console import debrief_page
 from db import audit
+from db.audio_files import AudioFiles
 from db.forgetting import forget_learner
 from db.models import Call
 from db.scenarios import Catalogues
@@ -48,6 +49,7 @@ from tutor.talk import asks
 log = structlog.get_logger(__name__)
 
 READY_TIMEOUT_S = 2.0
+TIDY_EVERY_S = 3600.0
 
 
 STREAMS_OF_A_CALL = 6
@@ -88,6 +90,7 @@ async def assembled(
     text_model = TextModel(http, settings.openai_base_url, key, settings.text_model) if key else None
     moderator = Moderator(text_model.moderate if text_model is not None else None)
     clips = ClipShelf(storage.database)
+    files = AudioFiles(settings.data_dir)
     prewarmer = Prewarmer(open_session)
     answering = Answering(
         database=storage.database,
@@ -104,6 +107,7 @@ async def assembled(
         ),
         safety_identifier=safety_identifier,
         moderator=moderator,
+        files=files,
         watch=watch,
         clock=asyncio.get_running_loop().time,
     )
@@ -134,10 +138,13 @@ async def assembled(
         ending=ending_from_checkpoint,
         draining=lambda: service.draining,
     )
-    service = Service(_app(door, storage, lambda: service), answering)
+    tidying = asyncio.create_task(tidy(files), name="tidying")
+    service = Service(_app(door, storage, files, lambda: service), answering)
     try:
         yield service
     finally:
+        tidying.cancel()
+        await asyncio.gather(tidying, return_exceptions=True)
         await prewarmer.close()
         await clips.close()
         await moderator.close()
@@ -149,6 +156,22 @@ def _warm(shelf: Catalogue) -> None:
     load_all()
     for language in shelf.languages:
         asks.read("", language.tag, language.tag)
+
+
+async def tidy(files: AudioFiles, every_s: float = TIDY_EVERY_S) -> None:
+    """Takes away, by the hour, recordings that are too old and what processes that died left of theirs.
+
+    The hourly sweep does the same, on one machine: files are where their calls were.
+    """
+    while True:
+        try:
+            removed = await asyncio.to_thread(files.remove_old)
+        except OSError as error:
+            log.error("recordings.not_removed", problem=type(error).__name__)
+        else:
+            if removed:
+                log.info("recordings.removed", count=removed)
+        await asyncio.sleep(every_s)
 
 
 def _gate(settings: Settings, storage: Storage) -> Gate:
@@ -163,11 +186,11 @@ def _gate(settings: Settings, storage: Storage) -> Gate:
     )
 
 
-def _app(door: Door, storage: Storage, service: Callable[[], Service]) -> FastAPI:
+def _app(door: Door, storage: Storage, files: AudioFiles, service: Callable[[], Service]) -> FastAPI:
     app = FastAPI(title="Ringua", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(webhooks.router(door))
     forget = partial(forget_learner, actor=audit.LEARNER)
-    app.include_router(debrief_page.router(storage.database, storage.keyring, door.catalogues, forget))
+    app.include_router(debrief_page.router(storage.database, storage.keyring, door.catalogues, forget, files))
 
     @app.get("/healthz")
     async def healthz() -> PlainTextResponse:

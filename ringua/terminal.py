@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import date
 from typing import Any
 
 from rich.console import Console
@@ -42,6 +43,14 @@ async def find_school(data: Storage, name: str) -> School:
     if found is None:
         raise Trouble(f"There is no school named {name}: add it with `ringua school add`.")
     return found
+
+
+def day(written: str | None) -> date | None:
+    """A day as people write it on the command line; raises ``Trouble`` for anything else."""
+    try:
+        return date.fromisoformat(written) if written is not None else None
+    except ValueError as error:
+        raise Trouble(f"{written} is no day: write it as 2026-11-23.") from error
 
 
 def e164(number: str) -> str:

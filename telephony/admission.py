@@ -14,13 +14,13 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import calls, class_prompts, consents, learners, lines
+from db import calls, class_prompts, consents, learners, lines, sip_domains
 from db.engine import Database
 from db.keyring import Keyring
 from db.limits import Payer
 from db.lines import LineFound
 from db.scenarios import Catalogues
-from telephony import allowance, numbers
+from telephony import agreements, allowance, numbers, resting, sip
 from telephony.allowance import NothingLeft
 from telephony.ivr.menu import Person
 from telephony.ivr.record import MenuRecord
@@ -47,6 +47,10 @@ class Inbound:
     """Whether the account can send text messages."""
     verstat: str = ""
     """What the carrier found of the caller's signature; see ``numbers.identify``."""
+    sip_domain: str = ""
+    """The SIP domain at which the carrier took the call; empty: it came by telephone number."""
+    sip_name: str = ""
+    """With which name the caller's SIP phone authenticated there; see ``sip.authenticated``."""
 
     def __repr__(self) -> str:
         """Shows the call, not the numbers."""
@@ -77,7 +81,7 @@ class Admitted:
     """False: the carrier asked again, and nothing was changed."""
     line: LineFound
     caller_hash: bytes | None
-    """None: the number was withheld."""
+    """Of a number or a SIP phone's name; None: a guest."""
     catalogue: Catalogue
     """With the school's own scenes."""
 
@@ -115,6 +119,9 @@ async def decide(
     number = numbers.normalise(inbound.dialled)
     async with database.anyone() as session:
         known = await calls.find(session, inbound.call_sid)
+        if inbound.sip_domain:
+            domain, asked_for = sip.domain_of(inbound.sip_domain), sip.dialled_number(inbound.dialled)
+            number = await sip_domains.line_number(session, domain, asked_for) if domain else None
         line = await lines.by_number(session, number) if number else None
     if line is None or inbound.account_school not in (None, line.school_id):
         return UnknownLine()
@@ -131,16 +138,29 @@ async def decide(
         async with database.school(line.school_id) as session:
             catalogue = await catalogues.of(session, line.school_id, line.scenarios)
             open_to_its_callers = line.live and minors_allowed(line.minors, minors)
-            if not open_to_its_callers or not offered_on(line, catalogue):
-                return TurnedAway(native_of(line, catalogue), "door.closed")
-            minute = usual_minute(line.model or model, transcribe_model, line.number)
-            return await _admit(session, inbound, line, keyring, catalogue, max_calls, minute, at)
+            if open_to_its_callers and offered_on(line, catalogue):
+                minute = usual_minute(line.model or model, transcribe_model, line.number)
+                return await _admit(session, inbound, line, keyring, catalogue, max_calls, minute, at)
+        refused = TurnedAway(native_of(line, catalogue), "door.closed")
     except calls.NoSlot:
-        return TurnedAway(native_of(line, catalogues.packaged), "door.busy")
+        refused = TurnedAway(native_of(line, catalogues.packaged), "door.busy")
     except NothingLeft as nothing:
+        try:
+            async with database.school(line.school_id) as session:
+                stays = None if nothing.own else await _stay(session, inbound, line, nothing, catalogue, max_calls, at)
+        except calls.NoSlot:
+            stays = None
+        # In another transaction: an alert locks a budget, and whoever is admitted locks the count of calls before that.
         async with database.school(line.school_id) as session:
+            if stays is not None:
+                await allowance.stays(session, nothing, at=at)
+                return stays
             await allowance.turned_away(session, nothing, call_sid=inbound.call_sid, number=line.number, at=at)
         return TurnedAway(native_of(line, catalogues.packaged), nothing.sentence)
+    async with database.school(line.school_id) as session:
+        payer = Payer(line.school_id, line.id)
+        await allowance.spoken_refusal(session, payer, call_sid=inbound.call_sid, number=line.number, at=at)
+    return refused
 
 
 async def _admit(
@@ -153,12 +173,12 @@ async def _admit(
     minute_micro_usd: int,
     at: datetime,
 ) -> Admitted:
-    caller = numbers.identify(inbound.caller, region=numbers.region_of(line.number), verstat=inbound.verstat)
-    number_hash = None if isinstance(caller, Guest) else keyring.hash_number(caller.e164)
+    number_hash = _caller_hash(inbound, line, keyring)
     sharing = await learners.by_number_hash(session, number_hash) if number_hash is not None else []
     learner = sharing[0] if len(sharing) == 1 else None
     # At the end of a first call it was asked, unless that was hung up. A child is not asked.
-    askable = learner is not None and inbound.can_text and line.texts and not line.for_children
+    by_number = inbound.can_text and not inbound.sip_domain
+    askable = learner is not None and by_number and line.texts and not line.for_children
     school = line.school_name[:SCHOOL_NAME_CHARACTERS]
     if sharing:
         menu = await learners_menu(
@@ -172,6 +192,8 @@ async def _admit(
             by_name=True,
             caller_hash=number_hash,
         )
+        agreed = await agreements.of(session, line, learner, number_hash)
+        menu = msgspec.structs.replace(menu, agreed=agreed, recorded=agreed.sound is True)
     else:
         menu = await strangers_menu(session, line, catalogue, school=school, newcomer=number_hash is not None)
     if len(sharing) > 1:
@@ -200,3 +222,47 @@ async def _admit(
     if not fresh:  # the carrier's first request was admitted while this one waited for the count
         menu = MenuRecord.read(call.menu)
     return Admitted(line.school_id, call.id, menu, fresh, line, number_hash, catalogue)
+
+
+def _caller_hash(inbound: Inbound, line: LineFound, keyring: Keyring) -> bytes | None:
+    """By what the caller is known again: a number, or at a SIP domain, which is known by now, a name; None: nothing."""
+    if inbound.sip_domain:
+        phone = sip.authenticated(inbound.caller, domain=inbound.sip_domain, name=inbound.sip_name)
+        return keyring.hash_sip(phone.address) if phone is not None else None
+    caller = numbers.identify(inbound.caller, region=numbers.region_of(line.number), verstat=inbound.verstat)
+    return None if isinstance(caller, Guest) else keyring.hash_number(caller.e164)
+
+
+async def _stay(
+    session: AsyncSession,
+    inbound: Inbound,
+    line: LineFound,
+    nothing: NothingLeft,
+    catalogue: Catalogue,
+    max_calls: int,
+    at: datetime,
+) -> Admitted | None:
+    """Admits somebody for whom there is no money to what costs none of the model's; None where there is nothing."""
+    payer = nothing.payer
+    learner = await learners.get(session, payer.learner_id) if payer.learner_id is not None else None
+    school = line.school_name[:SCHOOL_NAME_CHARACTERS]
+    menu = await resting.listeners_menu(
+        session, line, catalogue, learner, school=school, call_sid=inbound.call_sid, at=at
+    )
+    if menu is None:
+        return None
+    call = await calls.open_call(
+        session,
+        school_id=line.school_id,
+        line_id=line.id,
+        carrier_sid=inbound.call_sid,
+        account_sid=inbound.account_sid,
+        max_calls=max_calls,
+        caller_hash=payer.caller_hash,
+        learner_id=payer.learner_id,
+        level=menu.level,
+    )
+    fresh = await calls.save_menu(session, call.id, 0, menu.write())
+    if not fresh:  # as above
+        menu = MenuRecord.read(call.menu)
+    return Admitted(line.school_id, call.id, menu, fresh, line, payer.caller_hash, catalogue)

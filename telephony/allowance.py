@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import budgets, ledger, limits, talk_time
 from db.budgets import Held
 from db.ledger import NewEntry
-from db.limits import Payer
+from db.limits import Limit, Payer
 
 MINUTE_MS: Final = 60_000
 ASK_EVERY_MS: Final = 55_000
@@ -44,12 +44,14 @@ Sentence = Literal["door.minutes_used", "door.budget_spent"]
 class NothingLeft(Exception):
     """A call cannot begin: the day's minutes or a budget are used up. `turned_away` writes down what follows."""
 
-    def __init__(self, sentence: Sentence, payer: Payer, least_micro_usd: int = 0) -> None:
-        """``least_micro_usd``: with less than that in one of its budgets the call was not taken."""
+    def __init__(self, sentence: Sentence, payer: Payer, least_micro_usd: int = 0, *, own: bool = False) -> None:
+        """``least_micro_usd``: with less than that in one of its budgets the call was not taken; ``own``: whether the
+        limit is the learner's own, and not the school's or the line's."""
         super().__init__(sentence)
         self.sentence: Sentence = sentence
         self.payer = payer
         self.least_micro_usd = least_micro_usd
+        self.own = own
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +173,35 @@ async def require(session: AsyncSession, payer: Payer, *, minute_micro_usd: int,
         NothingLeft: the day's minutes, or a budget, are used up.
     """
     holding = await limits.holding_for(session, payer, at)
-    talk = await talk_time.left(session, payer, holding, at)
-    if talk is not None and talk.s < LEAST_TALK_S:
-        raise NothingLeft("door.minutes_used" if talk.limit.scope == "learner" else "door.budget_spent", payer)
+    await _require_minutes(session, payer, holding, at)
     periods = await budgets.ready(session, payer, holding)
     least = round(LEAST_MINUTES * minute_micro_usd)
     room = await budgets.room(session, periods)
     if room is not None and room < least:
-        raise NothingLeft("door.budget_spent", payer, least)
+        own = await budgets.room(session, periods, scope="learner")
+        raise NothingLeft("door.budget_spent", payer, least, own=own is not None and own < least)
     return periods
+
+
+async def require_of_caller(session: AsyncSession, payer: Payer, *, minute_micro_usd: int, at: datetime) -> None:
+    """The same of a call that was admitted before it was known whose it is; sets aside anew what it will spend first.
+
+    The school is told when a budget is gone. What was set aside is given back when the call is closed.
+
+    Args:
+        payer: with the call, and whoever it turned out to be of.
+
+    Raises:
+        NothingLeft: as `require`; the call must end.
+    """
+    holding = await limits.holding_for(session, payer, at)
+    await _require_minutes(session, payer, holding, at)
+    periods = await budgets.ready(session, payer, holding)
+    try:
+        await set_aside(session, payer, periods, minute_micro_usd=minute_micro_usd)
+    except NothingLeft as nothing:
+        await budgets.refused(session, payer.school_id, periods, nothing.least_micro_usd)
+        raise
 
 
 async def set_aside(session: AsyncSession, payer: Payer, periods: Sequence[int], *, minute_micro_usd: int) -> None:
@@ -196,18 +218,47 @@ async def set_aside(session: AsyncSession, payer: Payer, periods: Sequence[int],
         raise NothingLeft("door.budget_spent", payer, least)
 
 
-async def turned_away(session: AsyncSession, nothing: NothingLeft, *, call_sid: str, number: str, at: datetime) -> None:
-    """Books the minute that the carrier counts for saying so, and has the school told that a budget is gone.
+async def spoken_refusal(
+    session: AsyncSession, payer: Payer, *, call_sid: str, number: str, at: datetime
+) -> Sequence[int]:
+    """Books the minute that the carrier counts for a sentence that says why not; who speaks has taken the call.
 
-    In a transaction of its own, after the one in which the call could not begin; repeated, it changes nothing.
+    In a transaction of its own, after the one in which the call could not begin; repeated, it changes nothing. Returns
+    the days and months of the budgets that it was taken from.
 
     Args:
         call_sid: the carrier's identifier of the call.
         number: the line's.
     """
-    payer = replace(nothing.payer, call_id=None)
+    payer = replace(payer, call_id=None)
     periods = await budgets.ready(session, payer, await limits.holding_for(session, payer, at))
     minute = ledger.carrier_minutes(f"turned_away:{call_sid}", number, 0)
     await ledger.book(session, payer, [minute], at=at)
+    return periods
+
+
+async def turned_away(session: AsyncSession, nothing: NothingLeft, *, call_sid: str, number: str, at: datetime) -> None:
+    """Books the minute that it takes to say so, as `spoken_refusal`, and has the school told that a budget is gone."""
+    payer = nothing.payer
+    periods = await spoken_refusal(session, payer, call_sid=call_sid, number=number, at=at)
     if nothing.least_micro_usd:
         await budgets.refused(session, payer.school_id, periods, nothing.least_micro_usd)
+
+
+async def stays(session: AsyncSession, nothing: NothingLeft, *, at: datetime) -> None:
+    """Has the school told that a budget is gone, for a caller who stays without a model. In a transaction of its own.
+
+    What the carrier counts of it is booked when the call is closed, as any call's.
+    """
+    payer = replace(nothing.payer, call_id=None)
+    if nothing.least_micro_usd:
+        periods = await budgets.ready(session, payer, await limits.holding_for(session, payer, at))
+        await budgets.refused(session, payer.school_id, periods, nothing.least_micro_usd)
+
+
+async def _require_minutes(session: AsyncSession, payer: Payer, holding: Sequence[Limit], at: datetime) -> None:
+    """Raises `NothingLeft` when too little of the day is left to begin a scene."""
+    talk = await talk_time.left(session, payer, holding, at)
+    if talk is not None and talk.s < LEAST_TALK_S:
+        own = talk.limit.scope == "learner"
+        raise NothingLeft("door.minutes_used" if own else "door.budget_spent", payer, own=own)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -18,7 +17,8 @@ import stamina
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from db import calls, class_prompts, debriefs, endings, learners, ledger, lines
+from db import calls, chains, class_prompts, debriefs, endings, learners, ledger, lines, recordings
+from db.audio_files import AudioFiles
 from db.endings import Ending, NewEvent, NewTurn
 from db.engine import Database
 from db.flags import NewFlag
@@ -35,10 +35,12 @@ from telephony.leg import PhoneLeg
 from telephony.link import RENEW_BEFORE_S, Session
 from telephony.moderating import Moderator
 from telephony.prewarm import Prewarmer
+from telephony.recorder import CallPermission, Recorder
 from telephony.remembered import remembered
 from tutor.learning.timeline import Entry, Timeline
 from tutor.realtime.pricing import Prices
-from tutor.realtime.protocol import ModelFailed, Used
+from tutor.realtime.protocol import ModelFailed
+from tutor.realtime.tab import Unsettled, Used
 from tutor.script.scene import Scene
 from tutor.script.voice_choice import voice_for
 from tutor.talk.conversation import Conversation
@@ -91,6 +93,8 @@ class _Booked:
     rules: Rules
     resumed: Snapshot | None
     books: Books
+    recorded: bool
+    """Whether the sound may be kept, and the caller knows it."""
 
 
 class _Bell:
@@ -139,12 +143,14 @@ class Answering:
         speech: Speech,
         safety_identifier: Callable[[bytes], str],
         moderator: Moderator,
+        files: AudioFiles | None = None,
         watch: Watch | None = None,
         clock: Callable[[], float],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``clock``: the running loop's monotonic seconds; ``safety_identifier``: from a caller's keyed hash;
-        ``moderator``: the second listener; ``now``: what time it is, aware."""
+        ``moderator``: the second listener; ``files``: where recordings go, None: there are none; ``now``: what time it
+        is, aware."""
         self._database = database
         self._catalogues = catalogues
         self._clips = clips
@@ -153,6 +159,7 @@ class Answering:
         self._speech = speech
         self._safety_identifier = safety_identifier
         self._moderator = moderator
+        self._files = files
         self._watch = watch
         self._clock = clock
         self._now = now
@@ -183,8 +190,13 @@ class Answering:
             books.ledger.book(used)
             bell.ring()
 
+        def lose(unsettled: Unsettled) -> None:
+            books.lose(unsettled)
+            bell.ring()
+
+        recorder = self._recorder(leg, booked)
         call = Call(
-            leg,
+            recorder or leg,
             connect,
             conversation,
             transcoder=transcoder(self._speech.audio),
@@ -192,6 +204,7 @@ class Answering:
             voice=booked.voice,
             turn_detection=turn_detection(scene, booked.rules.needs),
             on_usage=use,
+            on_unsettled=lose,
             clock=self._clock,
             essential=essential_texts(scene),
             began_ms=booked.resumed.elapsed_ms if booked.resumed is not None else 0,
@@ -213,11 +226,14 @@ class Answering:
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
+            # What came of the call is written once, when all that it used is told.
+            await call.settle()
             # Together: the carrier asks at once how the call ended, and the model's server may be slow to let go.
             lost = conversation.end_reason in HANDED_ON
             ending = self._hand_on(booked, snapshot(whole=True)) if lost else self._close(booked, conversation)
+            settling = [recorder.settle(stopped=snapshot().stopped)] if recorder is not None else []
             try:
-                await asyncio.gather(call.close(), ending)
+                await asyncio.gather(call.close(), ending, *settling)
             finally:
                 del self._live[sid]
                 self._changed.set()
@@ -237,6 +253,13 @@ class Answering:
         """Ends every stream; the carrier then asks any instance at /after, where the conversation goes on."""
         await asyncio.gather(*(leg.close() for leg in list(self._live.values())))
 
+    def _recorder(self, leg: PhoneLeg, booked: _Booked) -> Recorder | None:
+        """What records the stream; None where it may not be kept, or the caller was not told of it."""
+        if self._files is None or not booked.recorded:
+            return None
+        permission = CallPermission(self._database, booked.row.school_id, booked.row.id)
+        return Recorder(leg, files=self._files, permission=permission, clock=self._clock)
+
     async def _book(self, claim: Claim) -> _Booked:
         school_id, call_id = claim.school_id, UUID(str(claim.payload["call_id"]))
         async with asyncio.timeout(DATABASE_TIMEOUT_S), self._database.school(school_id) as session:
@@ -255,7 +278,9 @@ class Answering:
             )
             model = line.model or self._speech.model
             resumed = Snapshot.read(row.resume) if row.resume is not None else None
+            seed = await chains.seed(session, row)
             elapsed_ms = resumed.elapsed_ms if resumed is not None else 0
+            recorded = menu.recorded and await recordings.may_keep(session, call_id) is not None
             books = await Books.begin(
                 session,
                 row,
@@ -266,7 +291,6 @@ class Answering:
                 elapsed_ms=elapsed_ms,
                 at=self._now(),
             )
-        seed = zlib.crc32(row.carrier_sid.encode())
         scene = catalogue.scene(
             row.scenario,
             native=menu.native,
@@ -276,7 +300,11 @@ class Answering:
             seed=seed,
             kid=menu.kids,
         )
-        scene = known.brought_to(scene, seed)
+        given = tuple(scene.native.scenes[one].title for one in menu.assigned if one in scene.native.scenes)
+        scene = replace(known.brought_to(scene, seed), assigned=given)
+        due = resumed.due if resumed is not None else None
+        if due is not None:
+            scene = replace(scene, due=due)
         speed = starting_speed(scene.level, slower=bool(claim.payload.get("slower")))
         voice = voice_for(scene.scenario.voice, int(claim.payload.get("voice") or 0))
         rules = Rules(
@@ -287,7 +315,7 @@ class Answering:
             contact=line.safeguarding_number is not None,
             kid=menu.kids,
         )
-        return _Booked(row, stream, model, scene, speed, voice, rules, resumed, books)
+        return _Booked(row, stream, model, scene, speed, voice, rules, resumed, books, recorded)
 
     async def _connect(
         self, sid: str, booked: _Booked, receive: Callable[[bytes], None], lost: Callable[[ModelFailed], None]

@@ -20,6 +20,7 @@ from telephony.allowance import Allowance, Left, settle
 from telephony.ledger import Ledger
 from tutor.realtime.planning import usual_minute
 from tutor.realtime.pricing import Prices
+from tutor.realtime.tab import Unsettled
 
 _MARKS: Final = frozenset({"stream", "whole", "lost"})
 """What a checkpoint's account says beside the usage: whose it is, and whether anything is missing."""
@@ -45,6 +46,7 @@ class Books:
         self._allowance = allowance
         self._stream = stream
         self._lost = lost
+        self._estimates = 0
 
     @classmethod
     async def begin(
@@ -86,6 +88,12 @@ class Books:
     def complete(self) -> bool:
         """Whether all that the call used is counted, at a known price."""
         return self.ledger.micro_usd is not None and not self._lost
+
+    def lose(self, unsettled: Unsettled) -> None:
+        """A session used what it never accounted for: an upper estimate is booked, and the account stays incomplete."""
+        self._lost = True
+        self._estimates += 1
+        self.ledger.estimate(unsettled, f"{self._stream}:{self._estimates}")
 
     def summary(self, *, whole: bool = False) -> dict[str, Any]:
         """The account as a checkpoint keeps it.

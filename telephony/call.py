@@ -23,6 +23,7 @@ from telephony.playout import ItemHeard, Output, Playout, SendAudio, SendMark
 from telephony.prompter import Clips, Prompter
 from tutor.realtime import protocol
 from tutor.realtime.session import BYTES_PER_MS
+from tutor.realtime.tab import Unsettled, Used
 from tutor.talk.conversation import Conversation
 from tutor.talk.exchange import (
     AnswerTool,
@@ -85,8 +86,9 @@ class Call:
         clips: Clips,
         voice: str,
         turn_detection: Mapping[str, Any],
-        on_usage: Callable[[protocol.Used], None],
+        on_usage: Callable[[Used], None],
         clock: Callable[[], float],
+        on_unsettled: Callable[[Unsettled], None] = lambda unsettled: None,
         essential: Sequence[tuple[str, str]] = (),
         began_ms: int = 0,
         on_progress: Callable[[], None] | None = None,
@@ -105,6 +107,7 @@ class Call:
             turn_detection: how the model listens.
             on_usage: books what the model used.
             clock: monotonic seconds of the running loop.
+            on_unsettled: books, at an estimate, what a session used and never said.
             essential: (text, language) of what must be at hand when the model is not; read and kept in quiet moments.
             began_ms: where the call's clock stands: above 0 for a call that resumes.
             on_progress: told after each turn of the learner, each goal and each key: a checkpoint is due.
@@ -118,6 +121,7 @@ class Call:
             bytes_per_ms=BYTES_PER_MS[transcoder.format],
             on_back=lambda: self._feed(ModelBack()),
             on_gone=lambda: self._feed(ModelLost(again=False)),
+            on_unsettled=on_unsettled,
             name=leg.info.call_id,
             renew_before_s=renew_before_s,
         )
@@ -137,6 +141,8 @@ class Call:
         """When the timer rings, in the call's milliseconds: when something is due, or before."""
         self._closing: asyncio.Task[None] | None = None
         self._over = False
+        self._left_alone = False
+        """Whether the caller has gone: nobody waits any more."""
 
         self._listening = False
         self._kept = bytearray()
@@ -184,6 +190,10 @@ class Call:
                 self._closing.cancel()
                 await asyncio.gather(self._closing, return_exceptions=True)
 
+    async def settle(self) -> None:
+        """Has the model say what its last answers used, and stops them: afterwards everything used is told."""
+        await self._link.settle(haste=not self._left_alone)
+
     async def close(self) -> None:
         """Closes the model's session, which may take a moment: what came of the call can be written meanwhile."""
         await self._link.close()
@@ -220,6 +230,7 @@ class Call:
     def on_leg_end(self, by: EndedBy, detail: str) -> None:
         """The media is gone."""
         now_ms, model = self.now_ms, self._link.protocol
+        self._left_alone = by == "caller"
         self._ear.end()
         for item in self._speaking:
             heard_ms = self._playout.heard_ms(item, now_ms)
@@ -266,7 +277,7 @@ class Call:
             case protocol.Responded(purpose=purpose) if purpose is not None:
                 self._prompter.on_responded(event)
                 self._release_held()
-            case protocol.Used():
+            case Used():
                 self._on_usage(event)
             case protocol.RequestRefused(code=code, sentence=sentence):
                 log.error("model.request_refused", call=self._leg.info.call_id, code=code, said=sentence)

@@ -17,14 +17,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import calls, class_prompts, learners, lines, pins
 from db.keyring import Keyring
+from db.limits import Payer
 from db.models import Call, Line, School
 from db.pins import DIGITS, Known
-from telephony import menus
+from telephony import agreements, allowance, menus
+from telephony.allowance import NothingLeft
 from telephony.ivr.menu import MenuState
 from telephony.ivr.questions import QuestionsState
 from telephony.ivr.record import At, MenuRecord
 from telephony.ivr.steps import SPOKEN, Ask, Choose, Chosen, Identify
 from telephony.ivr.teacher import TeacherState
+from tutor.realtime.planning import usual_minute
 from tutor.script.catalogue import Catalogue
 from tutor.script.class_prompt import ClassPrompt
 
@@ -42,14 +45,31 @@ class Answered:
     at: At
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The service's models, by which a minute is priced; empty, or without a price: as the dearest."""
+
+    speech: str = ""
+    """Unless the line chooses another."""
+    transcribe: str = ""
+
+
 async def answered(
-    session: AsyncSession, keyring: Keyring, catalogue: Catalogue, call: Call, record: MenuRecord, answer: str
+    session: AsyncSession,
+    keyring: Keyring,
+    catalogue: Catalogue,
+    call: Call,
+    record: MenuRecord,
+    answer: str,
+    *,
+    models: Models,
 ) -> Answered:
     """Gives an answer to the menu of a call, in the transaction of ``session``, which must be rolled back with it.
 
     Args:
         record: the menu before the answer.
         answer: keys, the digits of a PIN, or speech with ``steps.SPOKEN`` before it; empty for none in time.
+        models: what whoever turns out to call would spend from their minutes and budgets on.
 
     Raises:
         SQLAlchemyError: the database cannot be asked.
@@ -70,7 +90,7 @@ async def answered(
         )
         if isinstance(outcome, Known):
             log.info("pin_accepted", call=call.carrier_sid, role=outcome.role)
-            return await _as(session, catalogue, call, record, outcome)
+            return await _as(session, catalogue, call, record, outcome, models)
         log.info("pin_refused", call=call.carrier_sid, why=outcome)
         answer = outcome
     elif asked_for_pin:
@@ -81,9 +101,9 @@ async def answered(
     if isinstance(now.step, Identify):
         learner = now.step.learner
         who = Known("learner", UUID(learner)) if learner is not None else None
-        return await _as(session, catalogue, call, record, who)
+        return await _as(session, catalogue, call, record, who, models)
     if isinstance(now.step, Choose):
-        return await _questions(session, catalogue, call, record, now)
+        return await _questions(session, catalogue, call, record, now, greet=now.step.greet)
     if isinstance(now.step, Chosen):
         return await _chosen(session, catalogue, call, following, now, now.step)
     if isinstance(now.state, TeacherState) and isinstance(before.state, TeacherState):
@@ -100,7 +120,7 @@ async def enrol(session: AsyncSession, call: Call, record: MenuRecord, at: At, l
         call: the caller's.
         record: their menu.
         at: where they are in it.
-        last_two: the last digits of the number that calls.
+        last_two: the last digits of the number that calls; empty for a SIP phone.
 
     Raises:
         SQLAlchemyError: the database cannot be asked.
@@ -123,13 +143,25 @@ async def enrol(session: AsyncSession, call: Call, record: MenuRecord, at: At, l
 
 
 async def _as(
-    session: AsyncSession, catalogue: Catalogue, call: Call, record: MenuRecord, who: Known | None
+    session: AsyncSession, catalogue: Catalogue, call: Call, record: MenuRecord, who: Known | None, models: Models
 ) -> Answered:
-    """Begins the menu of whoever calls; None is a guest, whose PIN was not known."""
+    """Begins the menu of whoever calls; None is a guest, whose PIN was not known.
+
+    Their minutes and budgets are asked for now: at the door it was not known whose they are.
+    """
     line = await _line(session, call)
     found = await _menu_of(session, catalogue, line, call, record, who)
     is_learner = who is not None and who.role == "learner"
-    await calls.identify(session, call.id, who.learner_id if who is not None and is_learner else None)
+    learner_id = who.learner_id if who is not None and is_learner else None
+    await calls.identify(session, call.id, learner_id)
+    if found.role == "learner":
+        payer = Payer(call.school_id, call.line_id, learner_id, call.id, call.caller_hash)
+        minute = usual_minute(line.model or models.speech, models.transcribe, line.number)
+        try:
+            await allowance.require_of_caller(session, payer, minute_micro_usd=minute, at=datetime.now(UTC))
+        except NothingLeft as nothing:
+            log.info("caller_turned_away", call=call.carrier_sid, sentence=nothing.sentence)
+            found = msgspec.structs.replace(found, turned_away=nothing.sentence)
     found = found.after(record)
     return Answered(found, found.at(catalogue))
 
@@ -141,18 +173,28 @@ async def _line(session: AsyncSession, call: Call) -> Line:
     return line
 
 
-async def _questions(session: AsyncSession, catalogue: Catalogue, call: Call, record: MenuRecord, at: At) -> Answered:
-    """Begins the questions about languages for whoever wants others; who is known is not asked how far they are."""
+async def _questions(
+    session: AsyncSession, catalogue: Catalogue, call: Call, record: MenuRecord, at: At, *, greet: bool
+) -> Answered:
+    """Begins the questions about languages for whoever wants others, or is nobody known by this telephone.
+
+    Who is known is not asked how far they are.
+    """
     line = await _line(session, call)
     learner = await learners.get(session, call.learner_id) if call.learner_id is not None else None
     levels = await menus.levels_of(session, line, catalogue, learner) if learner is not None else {}
-    asked = menus.questions_of(line, catalogue, levels=levels, greet=False)
+    asked = menus.questions_of(line, catalogue, levels=levels, greet=greet)
     if asked is None:
         # The line was changed during the call: there is nothing to choose any more.
         return Answered(record.answered("*"), record.answered("*").at(catalogue))
     found = menus.questions_menu(line, catalogue, asked, school=record.school, newcomer=record.newcomer)
     found = msgspec.structs.replace(
-        found, native=record.native, target=record.target, level=record.level, **_settings(at)
+        found,
+        native=record.native,
+        target=record.target,
+        level=record.level,
+        recorded=record.recorded,
+        **_settings(at),
     ).after(record)
     return Answered(found, found.at(catalogue))
 
@@ -193,6 +235,8 @@ async def _chosen(
         slower=record.slower or found.slower,
         voice=record.voice or found.voice,
         asked_s=record.heard_s(catalogue) if first else 0.0,
+        agreed=await agreements.of(session, line, learner, call.caller_hash),
+        recorded=record.recorded,
     ).after(before)
     return Answered(found, found.at(catalogue))
 
@@ -219,7 +263,7 @@ async def _menu_of(
         return await menus.familys_menu(session, line, catalogue, person, school=school)
     # The greeting was heard; whoever chose their name on a shared telephone needs no second one.
     opening = "" if record.people else "pin.welcome"
-    return await menus.learners_menu(
+    menu = await menus.learners_menu(
         session,
         line,
         catalogue,
@@ -229,6 +273,7 @@ async def _menu_of(
         opening=opening,
         caller_hash=call.caller_hash,
     )
+    return msgspec.structs.replace(menu, agreed=await agreements.of(session, line, person, call.caller_hash))
 
 
 async def _keep_material(session: AsyncSession, call: Call, before: TeacherState, now: TeacherState) -> None:

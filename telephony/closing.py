@@ -5,7 +5,6 @@ It knows the database and the catalogue; how it is spoken, and what is asked aft
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import learners, lines
+from db import chains, learners, lines
 from db.models import Call, CallEvent, Turn
 from telephony.ivr.menu import FREE_TALK
 from telephony.ivr.record import MenuRecord
@@ -60,7 +59,7 @@ async def closing(session: AsyncSession, catalogue: Catalogue, call: Call, recor
             native=record.native,
             target=record.target or line.target or "",
             level=call.level or line.level or "",
-            seed=zlib.crc32(call.carrier_sid.encode()),
+            seed=await chains.seed(session, call),
         )
     except CatalogueError as error:
         # The line was changed during the call: its caller hears the plain good-bye.

@@ -13,14 +13,15 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import calls, endings
+from db import calls, chains, endings
 from db.endings import Ending
 from db.models import Call
 from telephony.ivr.record import Again, MenuRecord
 from telephony.languages import same_language
+from tutor.learning.recorded import moved
 from tutor.script.catalogue import Catalogue, CatalogueError
 from tutor.script.scenario import Scenario
-from tutor.talk.snapshot import ENDING, Snapshot
+from tutor.talk.snapshot import Snapshot
 
 BROKE_OFF: Final = frozenset({"caller_hung_up", "line_lost", "model_lost", "process_lost"})
 """Ends of a call after which the scene may go on in another one: nobody had finished it, and nothing had to stop it."""
@@ -37,10 +38,7 @@ log = structlog.get_logger(__name__)
 def worth_going_on(scenario: Scenario, snapshot: Snapshot) -> bool:
     """Whether a conversation can and should go on: its scene is not done, and nothing in it had to end it."""
     done = sum(goal in snapshot.goals for goal in scenario.success_of) >= scenario.success_need
-    stopped = any(
-        kind == "safe_exit" or (kind == "safety" and data.get("action") in ENDING) for _, kind, data in snapshot.events
-    )
-    return not done and not stopped
+    return not done and not snapshot.stopped
 
 
 def continued(snapshot: Snapshot) -> Snapshot:
@@ -57,7 +55,11 @@ def continued(snapshot: Snapshot) -> Snapshot:
             msgspec.structs.replace(turn, start_ms=turn.start_ms - ago, end_ms=turn.end_ms - ago)
             for turn in snapshot.turns
         ],
-        events=[(at_ms - ago, kind, data) for at_ms, kind, data in snapshot.events if kind not in _OF_ITS_CALL],
+        events=[
+            (at_ms - ago, kind, moved(kind, data, -ago))
+            for at_ms, kind, data in snapshot.events
+            if kind not in _OF_ITS_CALL
+        ],
     )
 
 
@@ -132,5 +134,7 @@ async def take(
         return False
     snapshot = continued(Snapshot.read(kept))
     taken = await calls.checkpoint(session, call.id, snapshot.write(), stream=call.streams)
+    if taken:
+        await chains.join(session, call.id, old)
     log.info("coming_back.taken", call=call.carrier_sid, before=old.carrier_sid, goals=len(snapshot.goals))
     return taken

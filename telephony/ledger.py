@@ -13,7 +13,7 @@ from db.ledger import NewEntry
 from db.ledger import Used as UsedBefore
 from tutor.realtime.events import InputTokens, OutputTokens, TranscriptionUsage, Usage
 from tutor.realtime.pricing import Prices
-from tutor.realtime.protocol import Used
+from tutor.realtime.tab import Unsettled, Used
 
 _COUNTED = (
     "responses",
@@ -60,6 +60,8 @@ class Ledger:
         self._transcribed_s = float(earlier.get("transcribed_s", 0.0))
         self._micro_usd = (before.micro_usd or 0) if before is not None else 0
         self._unknown = before is not None and before.micro_usd is None
+        self._most_text_in = before.most_text_in if before is not None else 0
+        self._most_audio_in = before.most_audio_in if before is not None else 0
         self._pending: list[NewEntry] = []
         self.charged_micro_usd = before.charged_micro_usd if before is not None else 0
         """The cost so far as budgets see it: upper estimates where it is unknown."""
@@ -85,6 +87,8 @@ class Ledger:
             cost = self._prices.response(self._model, usage)
             most = self._prices.response_at_most(self._model, usage)
             counted: dict[str, float] = dict(_counted(usage))
+            self._most_text_in = max(self._most_text_in, int(counted["text_in"]))
+            self._most_audio_in = max(self._most_audio_in, int(counted["audio_in"]))
             entry = NewEntry(
                 "response", f"response:{self._call_id}:{used.id}", cost, most, {**counted, "model": self._model}
             )
@@ -102,6 +106,21 @@ class Ledger:
             self._unknown = True
         else:
             self._micro_usd += cost
+
+    def estimate(self, unsettled: Unsettled, key: str) -> None:
+        """Charges what a session used and never accounted for, from above; the cost that is known stays as it is.
+
+        Args:
+            key: which loss it is; a call may have several.
+        """
+        most = unsettled.responses * self._prices.next_response_at_most(
+            self._model, text_in=self._most_text_in, audio_in=self._most_audio_in
+        )
+        most += unsettled.transcriptions * self._prices.minute_transcribed_at_most()
+        lost = {"responses_lost": unsettled.responses, "transcriptions_lost": unsettled.transcriptions}
+        entry = NewEntry("estimate", f"estimate:{self._call_id}:{key}", None, most, lost)
+        self._pending.append(entry)
+        self.charged_micro_usd += entry.charged_micro_usd
 
     def summary(self) -> dict[str, Any]:
         """Tokens by modality, models and the price file's date: the call row's ``usage``."""

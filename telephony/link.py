@@ -1,7 +1,8 @@
 """One call's link to the model: opens the session, opens another when it is lost, renews it before it expires.
 
 There is no resuming of a session: a new one knows nothing, and whoever uses the link tells it the conversation. What
-is sent before the first session is there waits for it, because the greeting does not.
+is sent before the first session is there waits for it, because the greeting does not. A session is left only when it
+has said what its answers used, or had its time to.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import structlog
 
 from tutor.realtime.protocol import ModelFailed, ModelListener, RealtimeProtocol
 from tutor.realtime.session import ModelUnavailable
+from tutor.realtime.tab import Unsettled
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +28,12 @@ ATTEMPT_TIMEOUT_S = 2.5
 
 RENEW_BEFORE_S = 120.0
 """How long before the server ends the session (an hour after it began) another is made ready."""
+
+
+SETTLE_S = 2.0
+"""How long a session that is left may take to say what its last answers used; it takes a tenth of a second."""
+HASTE_S = 0.7
+"""The same while the caller waits: the carrier asks how the call goes on, and is answered within a second."""
 
 
 class Session(Protocol):
@@ -55,6 +63,7 @@ class ModelLink:
         bytes_per_ms: 48 for PCM16 at 24 kHz, 8 for µ-law.
         on_back: a new session is there after a loss; it has been told nothing.
         on_gone: no session could be opened.
+        on_unsettled: told what a session that is over used and never said.
         renew_before_s: how long before its expiry a session is replaced.
         wall: seconds since 1970, the clock of a session's expiry.
     """
@@ -67,6 +76,7 @@ class ModelLink:
         bytes_per_ms: int,
         on_back: Callable[[], None],
         on_gone: Callable[[], None],
+        on_unsettled: Callable[[Unsettled], None] = lambda unsettled: None,
         name: str = "",
         renew_before_s: float = RENEW_BEFORE_S,
         wall: Callable[[], float] = time.time,
@@ -76,6 +86,7 @@ class ModelLink:
         self._bytes_per_ms = bytes_per_ms
         self._on_back = on_back
         self._on_gone = on_gone
+        self._on_unsettled = on_unsettled
         self._name = name
         self._renew_before_s = renew_before_s
         self._wall = wall
@@ -83,6 +94,8 @@ class ModelLink:
         self._session: Session | None = None
         self._fresh: tuple[Session, RealtimeProtocol] | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._settling: dict[asyncio.Task[None], RealtimeProtocol] = {}
+        self._left: dict[RealtimeProtocol, Session] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._renewal: asyncio.TimerHandle | None = None
         self.protocol = self._new_protocol()
@@ -116,17 +129,26 @@ class ModelLink:
         self._watch_expiry(self._session)
         log.info("model.renewed", call=self._name)
 
-    async def close(self) -> None:
-        """Ends every session of the call."""
+    async def settle(self, *, haste: bool = False) -> None:
+        """Takes leave of every session of the call: all that they used is told when it returns, or given up."""
         if self._renewal is not None:
             self._renewal.cancel()
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)
         if self._fresh is not None:
-            self._retire(self._fresh[0])
+            self._retire(*self._fresh)
             self._fresh = None
         self._drop_session()
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=HASTE_S if haste else SETTLE_S)
+        for task, protocol in list(self._settling.items()):
+            self._give_up(protocol)
+            task.cancel()
+
+    async def close(self) -> None:
+        """Ends every session of the call; `settle` it before, or it does so itself."""
+        await self.settle()
         if self._closing:
             await asyncio.wait(self._closing)
 
@@ -160,6 +182,7 @@ class ModelLink:
             raise ModelUnavailable(f"The model was not ready within {ATTEMPT_TIMEOUT_S:g} s.") from error
 
     def _on_lost(self, built: RealtimeProtocol, failed: ModelFailed) -> None:
+        self._give_up(built)
         if built is self.protocol:
             self._listener.on_model_event(failed)
         elif self._fresh is not None and built is self._fresh[1]:
@@ -167,6 +190,9 @@ class ModelLink:
 
     def _new_protocol(self) -> RealtimeProtocol:
         def send(message: bytes) -> None:
+            if (left := self._left.get(built)) is not None:
+                left.send(message)
+                return
             if built is not self.protocol:
                 return
             if self._session is not None:
@@ -198,10 +224,39 @@ class ModelLink:
 
     def _drop_session(self) -> None:
         if self._session is not None:
-            self._retire(self._session)
+            self._retire(self._session, self.protocol)
             self._session = None
 
-    def _retire(self, session: Session) -> None:
-        task = asyncio.create_task(session.close(), name="model-close")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+    def _retire(self, session: Session, protocol: RealtimeProtocol) -> None:
+        settling = asyncio.create_task(self._leave(session, protocol), name="model-settle")
+        self._settling[settling] = protocol
+        settling.add_done_callback(self._settling.pop)
+        closing = asyncio.create_task(self._end(settling, session), name="model-close")
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def _leave(self, session: Session, protocol: RealtimeProtocol) -> None:
+        settled = asyncio.Event()
+        self._left[protocol] = session
+        protocol.tab.leave(settled.set)
+        try:
+            async with asyncio.timeout(SETTLE_S):
+                await settled.wait()
+        except TimeoutError:
+            self._give_up(protocol)
+
+    async def _end(self, settling: asyncio.Task[None], session: Session) -> None:
+        await asyncio.wait([settling])
+        await session.close()
+        self._left = {protocol: left for protocol, left in self._left.items() if left is not session}
+
+    def _give_up(self, protocol: RealtimeProtocol) -> None:
+        unsettled = protocol.tab.close()
+        if unsettled:
+            log.warning(
+                "model.unsettled",
+                call=self._name,
+                responses=unsettled.responses,
+                transcriptions=unsettled.transcriptions,
+            )
+            self._on_unsettled(unsettled)

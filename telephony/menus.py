@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Literal
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import digests, learners, ratings
+from db import assignments, digests, learners, ratings
 from db.models import Learner, LineSettings
 from telephony import coming_back
 from telephony.ivr.menu import FREE_TALK
@@ -109,13 +110,28 @@ async def learners_menu(
             target=place.target,
             offered=place.offered,
         )
+    assigned = await assignments.open_to(
+        session,
+        line_id=line.id,
+        learner_id=learner.id if learner is not None else None,
+        target=place.target,
+        at=datetime.now(UTC),
+    )
+    assigned = [scenario for scenario in assigned if scenario in place.offered]
     asks_for_more = rating is not None and returning and not place.graded and place.level == rating.level
     return MenuRecord(
         native=place.native,
         school=school,
         returning=returning,
         scenarios=await order(
-            session, catalogue, learner, place.offered, target=place.target, level=place.level, plays=plays
+            session,
+            catalogue,
+            learner,
+            place.offered,
+            target=place.target,
+            level=place.level,
+            plays=plays,
+            assigned=assigned,
         ),
         free_talk=FREE_TALK in place.offered,
         slower=slower,
@@ -131,6 +147,7 @@ async def learners_menu(
         name=learner.first_name if learner is not None and by_name else None,
         again=again,
         bigger=rating.ready_for if rating is not None and asks_for_more else None,
+        assigned=tuple(assigned),
     )
 
 

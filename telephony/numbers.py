@@ -42,7 +42,7 @@ class KnownCaller:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A caller identified by nothing: withheld, unreadable, or calling from an app or a SIP address."""
+    """A caller identified by no number: withheld, unreadable, or calling from an app or a SIP phone (``sip``)."""
 
 
 Caller = KnownCaller | Guest

@@ -12,13 +12,12 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import error_notes, learners, ratings, reviews, topics
+from db import learners, profiles, ratings, reviews, topics
 from db.learners import Played
 from db.models import Learner
 from telephony.ivr.menu import FREE_TALK
-from tutor.learning.focus import RECURRENT_SESSIONS
-from tutor.learning.patterns import Pattern, patterns
 from tutor.learning.placement import Rating
+from tutor.learning.profile import Profile
 from tutor.learning.recommend import Learned, Play, interests, recommend, weak_goals
 from tutor.script.catalogue import Catalogue
 from tutor.script.scenario import Scenario
@@ -45,6 +44,7 @@ async def order(
     target: str,
     level: str,
     plays: Sequence[Played] | None = None,
+    assigned: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Returns the scenes as a menu offers them to a learner, the recommended one first, harder ones last.
 
@@ -54,6 +54,7 @@ async def order(
         target: what is practised.
         level: of the learner in it, where there is no rating yet.
         plays: the learner's, where they are at hand (``learners.plays``).
+        assigned: scenes they were given and have not completed, which come first (tutoring.md §1A row 33).
 
     Raises:
         SQLAlchemyError: the database cannot be asked.
@@ -63,7 +64,8 @@ async def order(
     known = {scenario.id: scenario for scenario in catalogue.scenarios if scenario.id != FREE_TALK}
     scenes = [known[scenario] for scenario in offered if scenario in known]
     if learner is None or not plays or not scenes:
-        return order_of(offered, Counter())
+        given = [scenario for scenario in assigned if scenario in offered]
+        return order_of(tuple(dict.fromkeys((*given, *offered))), Counter())
     now = datetime.now(UTC)
     rating = await ratings.get(session, learner.id, target) or Rating.start(level)
     cards = await reviews.due(session, learner.id, target, now=now, most=MOST_DUE)
@@ -71,22 +73,17 @@ async def order(
         rating=rating,
         plays=[Play(play.scenario, play.at, play.completed) for play in plays],
         goals=_weak(plays, {scenario.id: scenario for scenario in scenes}),
-        patterns=[one.type for one in patterns(await error_notes.of_learner(session, learner.id)) if _counts(one)],
+        patterns=Profile.read(await profiles.get(session, learner.id, target) or {}).weak_patterns(),
         interests=interests(await topics.recent(session, learner.id, target)),
         difficulties=await ratings.difficulties(session),
     )
     due = {scene.id: _cards(scene, [card.situation for card in cards]) for scene in scenes}
-    return recommend(scenes, learned, now=now, due=due).order
+    return recommend(scenes, learned, now=now, assigned=assigned, due=due).order
 
 
 def _weak(plays: Sequence[Played], scenes: dict[str, Scenario]) -> frozenset[str]:
     known = [(scenes[play.scenario], play.goals) for play in plays if play.scenario in scenes]
     return weak_goals([(scene, goals) for scene, goals in known if goals is not None])
-
-
-def _counts(pattern: Pattern) -> bool:
-    """Only what hides the meaning, or comes back, is addressed (tutoring.md §1A row 76)."""
-    return pattern.blocking or pattern.sessions >= RECURRENT_SESSIONS
 
 
 def _cards(scene: Scenario, situations: Sequence[str]) -> int:

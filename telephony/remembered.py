@@ -40,6 +40,8 @@ class Remembered:
     """What was reached lately, in English, the newest first."""
     known: bool = False
     """Whether there is anybody to remember."""
+    agreed: bool = False
+    """Whether they agreed that facts are kept, and may be asked to: no child is."""
 
     def brought_to(self, scene: Scene, seed: int) -> Scene:
         """The scene as this caller is to play it: what is due, the focus, the card."""
@@ -59,6 +61,7 @@ class Remembered:
             due=opportunities(self.cards, scene.class_prompt, seed),
             focus=practised.instruction if practised is not None else "",
             learner_card=card if self.known else "",
+            remembers=self.agreed,
         )
 
 
@@ -77,7 +80,7 @@ async def remembered(
     if learner is None:
         return Remembered()
     profile = Profile.read(await profiles.get(session, learner.id, target) or {})
-    calls = await observations.lately(session, [learner.id], CARD_CALLS)
+    calls = await observations.latest(session, learner.id, target, CARD_CALLS)
     return Remembered(
         profile=profile,
         # What somebody chose for them goes before what was measured.
@@ -85,8 +88,9 @@ async def remembered(
         cards=tuple(await reviews.due(session, learner.id, target, now=now)),
         topics=tuple(await topics.recent(session, learner.id, target)),
         facts=() if kids else tuple(await topics.facts(session, learner.id)),
-        can_dos=_reached(calls.get((learner.id, observations.language_of(target)), []), catalogue),
+        can_dos=_reached(calls, catalogue),
         known=True,
+        agreed=not kids and learner.settings.get(topics.REMEMBER) is True,
     )
 
 

@@ -55,7 +55,9 @@ def all_jobs(storage: Storage, settings: Settings, *, rest_limit_s: float = TOTA
         await learning.make_cards(storage.database, shelf, **ids)
 
     async def rate(school_id: str, call_id: str) -> None:
-        await learning.rate_call(storage.database, shelf, school_id=UUID(school_id), call_id=UUID(call_id))
+        ids = {"school_id": UUID(school_id), "call_id": UUID(call_id)}
+        await learning.rate_call(storage.database, shelf, **ids)
+        await learning.make_cards(storage.database, shelf, **ids)
 
     async def analyse() -> None:
         await nightly.analyse(storage.database, shelf, at=nightly.night_of(datetime.now(UTC)))

@@ -71,10 +71,17 @@ async def _written(
     else:
         limit = f"{dollars(budget.amount)} US dollars, {dollars(period.spent)} spent"
     again = "tomorrow" if budget.period == "day" else "next month"
+    concerned = [line] if line is not None else await lines.list_all(session)
+    hear = f"callers are asked to ring again {again}"
+    if any(one.offline for one in concerned):
+        hear = (
+            f"callers can listen to phrases and repeat them, without the model, or ring again {again}. What the "
+            "carrier takes for that is still spent; `ringua line set NUMBER --no-offline` ends it"
+        )
     if percent == budgets.PERCENTAGES[-1]:
-        follows = f"Callers are asked to ring again {again}; calls that are going on are ended kindly."
+        follows = f"{hear[0].upper()}{hear[1:]}. Calls that are going on are ended kindly."
     else:
-        follows = f"When all of it is used, callers are asked to ring again {again}."
+        follows = f"When all of it is used, {hear}."
     subject = f"{whose}: {percent} % of the budget for {when} is used"
     text = (
         f"{whose} has used {percent} % of its budget for {when} ({limit}; {datetime.now(UTC):%H:%M} UTC).\n"

@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import consents, debriefs, learners, messages, pages, recipients, stripping
+from db import consents, debriefs, learners, messages, observations, pages, recipients, stripping
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import Call, School
@@ -30,6 +30,7 @@ from telephony.segments import segments
 from tutor.learning import debrief as writing
 from tutor.learning.debrief import Debrief
 from tutor.learning.facts import Facts, worth_a_message
+from tutor.learning.insights import Seen, insights
 from tutor.learning.message import compose, compose_family
 from tutor.learning.tellings import Telling, for_family, for_teacher
 from tutor.realtime.text import TextModel
@@ -39,6 +40,8 @@ from tutor.script.scene import Scene
 KIND: Final = "debrief"
 REMINDED: Final = timedelta(days=30)
 """How often a message says how to stop."""
+COMPARED: Final = 50
+"""A learner's last calls that are held against each other for the message; two weeks seldom have more."""
 _MENU_KEYS: Final = "1234"
 """The keys of the opening's scenes, the recommended one first."""
 
@@ -234,4 +237,16 @@ async def _body(session: AsyncSession, told: _Told, debrief: Debrief, recipient:
         name = school.name if school is not None else ""
         return compose_family(debrief, told.facts, native, school=name, count=segments, link=link, first=first)
     key = told.keys.get(debrief.next_scenario)
-    return compose(debrief, told.facts, native, count=segments, link=link, first=first, key=key)
+    better = await _insight(session, told)
+    return compose(debrief, told.facts, native, count=segments, link=link, first=first, key=key, insight=better)
+
+
+async def _insight(session: AsyncSession, told: _Told) -> str:
+    """What has become better most by this call; empty where nothing has by enough, or there is nothing to celebrate."""
+    call, scene = told.call, told.scene
+    if call.learner_id is None or told.closed.troubled:
+        return ""
+    calls = await observations.recent(session, call.learner_id, scene.target.tag, COMPARED)
+    history = [seen for one in calls if (seen := Seen.read(one.at, one.measures)) is not None]
+    found = insights(history, call.ended_at or call.heartbeat_at)
+    return found[0].sentence(scene.native) if found else ""

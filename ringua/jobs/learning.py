@@ -2,18 +2,23 @@
 
 Everything before the debrief is one transaction, and so are the cards that follow it: killed anywhere, a job leaves all
 of it or nothing, and the next one does what is missing. Nothing here is told to anybody.
+
+A scene that broke off and went on in another call is one play: the call that went on with it is measured, rated and
+kept as a whole, and what had been measured before is withdrawn. So a call that may still be gone on with is measured at
+once, and only settled, which cannot be taken back, when nobody can go on with it any more.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import achievements, debriefs, jobs, observations, profiles, ratings, reviews, topics
+from db import achievements, calls, chains, debriefs, jobs, observations, profiles, ratings, reviews, topics
+from db.chains import Fate
 from db.engine import Database
 from db.models_learning import Observation
 from db.profiles import NewProfile
@@ -28,11 +33,11 @@ from tutor.learning.metrics import Measures, measure
 from tutor.learning.patterns import CallNotes
 from tutor.learning.placement import Rating
 from tutor.learning.profile import Profile
+from tutor.learning.recall import recall
 from tutor.learning.review import ReviewCard, new_cards
 from tutor.script.catalogue import Catalogue
 from tutor.script.level import LEVELS
 from tutor.script.scenario import Scenario
-from tutor.talk.snapshot import ENDING
 
 COMPARED: Final = 10
 """First calls that are looked at: those of fewer than four turns do not count among the three that are needed."""
@@ -56,7 +61,8 @@ async def learn_or_later(database: Database, catalogue: Catalogue, *, school_id:
 async def learn_from_call(database: Database, catalogue: Catalogue, *, school_id: UUID, call_id: UUID) -> bool:
     """Keeps what a closed call taught; False when that was done, or when there is nothing to be kept.
 
-    For a learner that is everything but new cards (``make_cards``); of a guest's call only the figures stay.
+    For a learner that is everything but new cards (``make_cards``); of a guest's call only the figures stay. A call
+    that somebody went on with keeps nothing: the other one has it all.
     """
     async with database.school(school_id) as session:
         told = await closed_call(session, catalogue, call_id)
@@ -67,36 +73,41 @@ async def learn_from_call(database: Database, catalogue: Catalogue, *, school_id
             learner_id = None  # forgotten while we looked
         if await observations.get(session, call_id) is not None:
             return False
+        fate = await chains.fate(session, told.call)
+        if fate == "gone_on":
+            return False
         measures = _measured(told)
         if learner_id is None:
             return await observations.put(session, _observation(told, measures, None, None))
         learned = _Learner(session, told, learner_id, measures)
-        kept = await learned.observe()
+        kept = await learned.observe(may_go_on=_may_go_on(told, fate))
         if kept:
-            await learned.review()
             await learned.remember()
         return kept
 
 
 async def rate_call(database: Database, catalogue: Catalogue, *, school_id: UUID, call_id: UUID) -> bool:
-    """Rates a call that broke off, now that nobody can go on with it; False when somebody did, or it was done.
+    """Settles a call that broke off, after which nobody can go on with it; False when somebody did, or it was done.
 
-    A scene that went on in another call is rated there, as a whole.
+    While somebody may be about to go on with it, in a call that is open or has broken off before it reached the scene,
+    it is tried again later.
     """
     async with database.school(school_id) as session:
         told = await closed_call(session, catalogue, call_id)
         learner_id = told.call.learner_id if told is not None else None
         if told is None or learner_id is None or not await observations.hold(session, learner_id):
             return False
+        # Whoever goes on takes what is needed for it, and so does this: of the two one gets it.
+        await calls.take_resume(session, call_id)
+        fate = await chains.fate(session, told.call)
+        if fate == "gone_on":
+            return False
+        if fate == "open":
+            await _settle_later(session, school_id, call_id)
+            return False
         if not await observations.waited(session, call_id):
             return False
-        # What is needed to go on is gone when somebody went on, and also once its time is over: the sweep drops it.
-        within = timedelta(seconds=TAKEN_WITHIN_S)
-        if told.call.resume is None and await observations.talked_again(
-            session, learner_id, told.scene.scenario.id, since=_ended(told), within=within
-        ):
-            return False
-        await _Learner(session, told, learner_id, _measured(told)).rate()
+        await _Learner(session, told, learner_id, _measured(told)).settle()
         return True
 
 
@@ -127,13 +138,19 @@ async def make_cards(database: Database, catalogue: Catalogue, *, school_id: UUI
         return True
 
 
-def _measured(told: ClosedCall, *, whole: bool = False) -> Measures:
-    """The figures of a call; with ``whole`` the help of the calls that it went on with too, and no turn."""
+async def _settle_later(session: AsyncSession, school_id: UUID, call_id: UUID) -> None:
+    """Has a call settled once its time to be gone on with is over."""
+    _, arguments = observations.job(school_id, call_id)
+    await jobs.defer(session, observations.RATING_JOB, delay_s=TAKEN_WITHIN_S, **arguments)
+
+
+def _measured(told: ClosedCall) -> Measures:
+    """The figures of a call and of all that it went on with."""
     scene = told.scene
     return measure(
         scene.target.tag,
-        () if whole else told.own_turns,
-        told.events if whole else told.own_events,
+        told.turns,
+        told.events,
         silence_ms=scene.level.silence_ms,
         goals=len(scene.scenario.goals),
         band=scene.level.vocabulary_band,
@@ -146,7 +163,7 @@ def _observation(told: ClosedCall, measures: Measures, learner_id: UUID | None, 
     """The figures of a call, before it was rated."""
     call, scene = told.call, told.scene
     assert call.connected_at is not None
-    notes = CallNotes.of(measures.learner_turns, told.own_events)
+    notes = CallNotes.of(measures.learner_turns, told.events)
     level = rating.level if rating is not None else scene.level.name
     return Observation(
         call_id=call.id,
@@ -185,41 +202,48 @@ class _Learner:
         self._school_id = told.call.school_id
         self._target = told.scene.target.tag
 
-    async def observe(self) -> bool:
-        """Writes what was measured, and rates the call or sees to it that it is rated; False when it was written."""
+    async def observe(self, *, may_go_on: bool) -> bool:
+        """Writes what was measured, and settles the call or sees to it that it is settled; False when it was written.
+
+        Args:
+            may_go_on: whether somebody may still go on with it in another call.
+        """
         session, told = self._session, self._told
+        await chains.supersede(session, told.call)
         rating = await ratings.get(session, self._learner_id, self._target)
         observation = _observation(told, self._measures, self._learner_id, rating)
         early = await observations.first(session, self._learner_id, self._target, COMPARED)
         before = [Measures.read(call.measures) for call in early if call.at < observation.at]
         observation.confidence = confidence(self._measures, before)
-        observation.may_go_on = _may_go_on(told)
+        observation.may_go_on = may_go_on
         if not await observations.put(session, observation):
             return False
-        if not observation.may_go_on:
-            await self.rate()
+        if may_go_on:
+            await _settle_later(session, self._school_id, told.call.id)
         else:
-            _, arguments = observations.job(self._school_id, told.call.id)
-            await jobs.defer(session, observations.RATING_JOB, delay_s=TAKEN_WITHIN_S, **arguments)
+            await self.settle()
         return True
 
-    async def rate(self) -> None:
+    async def settle(self) -> None:
+        """Does what cannot be taken back: rates the call, and reviews the learner's cards by it."""
+        await self._rate()
+        await self._review()
+
+    async def _rate(self) -> None:
         """Rates the call, if it says enough: the learner's rating moves, and a little also the scene's difficulty."""
         session, told, measures = self._session, self._told, self._measures
         scenario, at = told.scene.scenario, told.call.connected_at
         assert at is not None
         done, needed = placement.goal_weights(scenario, told.facts.reached)
         counts = placement.rateable(
-            learner_turns=told.facts.turns if told.went_on else measures.learner_turns,
+            learner_turns=measures.learner_turns,
             end_reason=told.call.end_reason or "",
             noisy=measures.reliability.noisy,
         )
         rating = await ratings.taken(session, self._learner_id, self._target, level=told.scene.level.name)
         if rating is None or not counts or not needed:
             return
-        # Goals count wherever they were reached, and so does the help on the way to them.
-        support = _measured(told, whole=True).support_index if told.went_on else measures.support_index
-        result = placement.outcome(done, needed, support)
+        result = placement.outcome(done, needed, measures.support_index)
         known = await ratings.taken_difficulty(session, self._school_id, scenario.id)
         b = known.of(scenario)
         await observations.rated(session, told.call.id, outcome=result, difficulty=b)
@@ -232,7 +256,7 @@ class _Learner:
             rating=placement.rated(rating, result, b, at),
         )
 
-    async def review(self) -> None:
+    async def _review(self) -> None:
         """Gives each card what the call showed about it."""
         told = self._told
         profile = Profile.read(await profiles.get(self._session, self._learner_id, self._target) or {})
@@ -240,8 +264,8 @@ class _Learner:
             shown = evidence(
                 card,
                 told.scene,
-                told.own_turns,
-                told.own_events,
+                told.turns,
+                told.events,
                 median_latency_ms=profile.typical_latency_ms,
                 focus=_practised(told, profile),
             )
@@ -250,15 +274,13 @@ class _Learner:
                 await _put(self._session, self._school_id, self._learner_id, self._target, after)
 
     async def remember(self) -> None:
-        """Keeps topics and achievements, and works the profile out anew."""
+        """Keeps topics, facts and achievements, and works the profile out anew."""
         session, told = self._session, self._told
         at = told.call.connected_at
         assert at is not None
         ids = {"school_id": self._school_id, "learner_id": self._learner_id}
-        if not _troubled(told):
-            if not told.line.for_children:
-                named = [str(event.data.get("topic") or "") for event in told.own_events if event.kind == "topic"]
-                await topics.put(session, **ids, target=self._target, topics=named, call_id=told.call.id, at=at)
+        await self._recall(at)
+        if not told.troubled:
             history = await observations.history(session, self._learner_id, self._target)
             tags = {scenario.id: scenario.tags for scenario in told.catalogue.scenarios}
             played = [
@@ -278,6 +300,28 @@ class _Learner:
         parameters = profiling.profile_of(lately[self._learner_id, language], language, told.catalogue).write()
         new = NewProfile(self._learner_id, self._target, parameters)
         await profiles.put(session, self._school_id, [new], analysed_at=datetime.now(UTC))
+
+    async def _recall(self, at: datetime) -> None:
+        """Forgets what was to be forgotten, then keeps what was told; facts only of those who agreed (``topics``)."""
+        session, told = self._session, self._told
+        noted = recall(told.events)
+        if noted.everything:
+            await topics.forget_all(session, self._learner_id)
+        await topics.drop(session, self._learner_id, topics=noted.dropped_topics, facts=noted.dropped_facts)
+        if told.troubled or told.line.for_children:
+            return
+        learner_id, call_id = self._learner_id, told.call.id
+        await topics.put(
+            session,
+            school_id=self._school_id,
+            learner_id=learner_id,
+            target=self._target,
+            topics=noted.topics,
+            call_id=call_id,
+            at=at,
+        )
+        for fact in noted.facts:
+            await topics.keep_fact(session, learner_id=learner_id, fact=fact, call_id=call_id, at=at)
 
 
 async def _put(session: AsyncSession, school_id: UUID, learner_id: UUID, target: str, card: ReviewCard) -> None:
@@ -309,16 +353,10 @@ def _practised(told: ClosedCall, profile: Profile) -> str:
     return profile.focus.type
 
 
-def _troubled(told: ClosedCall) -> bool:
-    """Whether something was not right for the caller: of such a call nothing is celebrated, and no topic remembered."""
-    return told.facts.safe_exit or any(
-        event.kind == "safety" and event.data.get("action") in ENDING for event in told.events
-    )
-
-
-def _may_go_on(told: ClosedCall) -> bool:
+def _may_go_on(told: ClosedCall, fate: Fate) -> bool:
     """Whether the caller may still take the scene up again in another call: then this one was only its beginning."""
-    return told.call.resume is not None and not succeeded(told.scene.scenario, told.facts.reached)
+    kept = told.call.resume is not None or fate == "open"
+    return kept and not succeeded(told.scene.scenario, told.facts.reached)
 
 
 def _above(scenario: Scenario, level: str) -> bool:

@@ -108,8 +108,13 @@ async def sweep(
     errors: list[Exception] = []
     async with database.anyone() as session:
         gone["texts_received"] = await retention.drop_texts_received(session)
-        gone["ledger"] = await retention.drop_ledger(session)
         ids = [school.id for school in await schools.all(session)]
+    full = True
+    while full:
+        async with database.anyone() as session:
+            count = await retention.drop_ledger(session)
+        gone["ledger"] += count
+        full = count >= retention.LEDGER_BATCH and now() < until
     # What no row knows of goes as well: a file whose writer died before or after it.
     gone["stray_files"] = await asyncio.to_thread(files.remove_old)
     for school_id in ids:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -12,13 +11,15 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import calls, class_prompts, lines, scenarios
+from db import calls, chains, class_prompts, lines, scenarios
 from db.models import Call, CallEvent, Line, Turn
 from telephony.ivr.record import MenuRecord
 from tutor.learning.coverage import Coverage, coverage
 from tutor.learning.facts import Facts
+from tutor.learning.recorded import due_of
 from tutor.script.catalogue import Catalogue, CatalogueError
 from tutor.script.scene import Scene
+from tutor.talk.snapshot import ENDING
 
 log = structlog.get_logger(__name__)
 
@@ -39,19 +40,11 @@ class ClosedCall:
     """Of the scene as a whole, what went before included."""
 
     @property
-    def went_on(self) -> bool:
-        """Whether it went on with a call that had broken off."""
-        return len(self.own_turns) < len(self.turns) or len(self.own_events) < len(self.events)
-
-    @property
-    def own_turns(self) -> Sequence[Turn]:
-        """The turns of this call alone."""
-        return [turn for turn in self.turns if turn.start_ms >= 0]
-
-    @property
-    def own_events(self) -> Sequence[CallEvent]:
-        """The events of this call alone."""
-        return [event for event in self.events if event.at_ms >= 0]
+    def troubled(self) -> bool:
+        """Whether something was not right for the caller: nothing of such a call is celebrated or remembered."""
+        return self.facts.safe_exit or any(
+            event.kind == "safety" and event.data.get("action") in ENDING for event in self.events
+        )
 
     @property
     def covered(self) -> Coverage:
@@ -59,7 +52,7 @@ class ClosedCall:
         material = self.scene.class_prompt
         of_class = (*material.must_use, *material.vocabulary) if material is not None else ()
         items = (*self.scene.due, *of_class)
-        return coverage(items, self.own_turns, self.scene.target) if items else Coverage()
+        return coverage(items, self.turns, self.scene.target) if items else Coverage()
 
 
 async def closed_call(session: AsyncSession, catalogue: Catalogue, call_id: UUID) -> ClosedCall | None:
@@ -87,16 +80,10 @@ async def closed_call(session: AsyncSession, catalogue: Catalogue, call_id: UUID
             target=menu.target or line.target or "",
             level=call.level or line.level or "",
             class_prompt=material,
-            seed=zlib.crc32(call.carrier_sid.encode()),
+            seed=await chains.seed(session, call),
         )
-        scene = replace(scene, due=_due(happened) or scene.due)
+        scene = replace(scene, due=due_of(happened) or scene.due)
     except (CatalogueError, msgspec.ValidationError) as error:
         log.error("call.no_scene", call=call.carrier_sid, problem=str(error))
         return None
     return ClosedCall(call, line, whole, scene, turns, happened, Facts.of(scene, turns, happened))
-
-
-def _due(events: Sequence[CallEvent]) -> tuple[str, ...]:
-    """What the call was to bring up, as it was told at its beginning: by now other things are due."""
-    began = next((event for event in events if event.kind == "began"), None)
-    return tuple(str(item) for item in began.data.get("due", ())) if began is not None else ()

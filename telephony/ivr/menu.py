@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from telephony.ivr import keeping
+from telephony.ivr.keeping import NOTHING, Agreed
 from telephony.ivr.steps import MAX_PROMPTS, PROMPT_LIMIT_S, Ask, Begin, Choose, Goodbye, Identify, Step
 from tutor.learning.said import Said, estimate_s
 from tutor.script.language import Language
@@ -86,6 +88,10 @@ class MenuContext:
     """Whether the caller is asked, once a scene is chosen, if they want the next level."""
     languages: bool = False
     """Whether the settings offer other languages."""
+    agreed: Agreed = NOTHING
+    """What the caller may agree to have kept, and how that stood when they called."""
+    recorded: bool = False
+    """Whether the sound of this call is kept, which the greeting says."""
     listed: bool = False
     """Whether the menu begins with the scenes' titles: the caller has answered questions before it."""
     brief: Callable[[str], tuple[Said, ...]] = _nothing
@@ -106,7 +112,7 @@ class MenuContext:
 class MenuState:
     """Where a caller is."""
 
-    place: Literal["people", "again", "main", "settings", "pin", "consent", "bigger", "briefing"] = "main"
+    place: Literal["people", "again", "main", "settings", "keeping", "pin", "consent", "bigger", "briefing"] = "main"
     page: int = _COVER
     """The list of scenes being heard, from 0; -1 while it is still the opening."""
     silences: int = 0
@@ -114,6 +120,7 @@ class MenuState:
     prompts: int = 1
     slower: bool = False
     voice: int = 0
+    agreed: Agreed = NOTHING
     chosen: str | None = None
     """The scene that begins after the question about text messages, and after its briefing."""
     wrong: int = 0
@@ -127,7 +134,7 @@ class MenuState:
     """Whether the greeting was heard before the opening."""
 
 
-_UNHEARD: Final = frozenset({"pin", "consent", "bigger", "briefing"})
+_UNHEARD: Final = frozenset({"keeping", "pin", "consent", "bigger", "briefing"})
 """Places whose prompt must have begun before a key counts: what was pressed before answers nothing there."""
 
 
@@ -136,13 +143,14 @@ def enter(context: MenuContext) -> tuple[MenuState, Step]:
 
     What children are told first comes on top of a prompt's usual length: no other sentence may crowd it out.
     """
-    state = MenuState(slower=context.slower, voice=context.voice)
+    state = MenuState(slower=context.slower, voice=context.voice, agreed=context.agreed)
     told = (context.native.say("safety.kid_notice"),) if context.kids and context.opening is None else ()
     if context.people:
         return replace(state, place="people"), Ask((*told, *_greeting(context, state), *_people(context)))
     if context.again is not None:
         where = context.native.say("callers.broke_off", title=context.again.title)
-        says = (*told, *_greeting(context, state), where, *_go_on(context))
+        greeting = (*told, *_greeting(context, state))
+        says = _first_fitting((*greeting, where, *_go_on(context)), (*greeting, *_go_on(context)))
         return replace(state, place="again", greeted=True), Ask(says)
     if context.listed:
         return _list(context, replace(state, page=0))
@@ -205,7 +213,8 @@ def _at_people(context: MenuContext, state: MenuState, key: str) -> tuple[MenuSt
         return state, Identify(keyed[key].learner)
     if key == _another(context):
         state = replace(state, place="main", greeted=True)
-        return state, Ask(_cover(context, state))
+        # The greeting was in the line's own language, and theirs may be another.
+        return state, Choose(greet=True) if context.languages else Ask(_cover(context, state))
     opening = (context.native.say("menu.wrong_key"),) if key not in ("", "#") else ()
     return state, Ask((*opening, *_people(context)))
 
@@ -258,14 +267,29 @@ def _at_settings(context: MenuContext, state: MenuState, key: str) -> tuple[Menu
         state = replace(state, voice=(state.voice + 1) % CHOICES)
         return state, Ask((say("voice.set", number=str(state.voice + 1), count=str(CHOICES)),))
     if key == "5":
-        return state, Ask((say("menu.privacy"),))
+        return state, Ask((say("keeping.privacy" if state.agreed.sound or context.recorded else "menu.privacy"),))
     if key == "6" and context.languages:
         return state, Choose()
+    if key in state.agreed.keys:
+        return _at_keeping(context, state, key)
     if key == "*":
         return _list(context, replace(state, place="main"))
     if key in ("0", "#"):
         return state, Ask(_settings(context))
     return state, Ask(_first_fitting((say("menu.wrong_key"), *_settings(context)), _settings(context)))
+
+
+def _at_keeping(context: MenuContext, state: MenuState, key: str) -> tuple[MenuState, Step]:
+    """What may be kept: agreed to only here, where it was heard what that means, and taken back in the settings too."""
+    agreed = state.agreed.of(key)
+    if agreed or (agreed is not None and state.place == "keeping"):
+        state = replace(state, place="keeping", agreed=state.agreed.turned(key))
+        return state, Ask((keeping.turned(context.native, state.agreed, key),))
+    if key == "*":
+        return replace(state, place="settings"), Ask(_settings(context))
+    wrong = (context.native.say("menu.wrong_key"),) if key not in ("", "0", "#", *state.agreed.keys) else ()
+    says = keeping.told(context.native, state.agreed)
+    return replace(state, place="keeping"), Ask(_first_fitting((*wrong, *says), says))
 
 
 def _at_pin(context: MenuContext, state: MenuState, answer: str) -> tuple[MenuState, Step]:
@@ -334,6 +358,7 @@ _PLACES = {
     "again": _at_again,
     "main": _at_main,
     "settings": _at_settings,
+    "keeping": _at_keeping,
     "pin": _at_pin,
     "consent": _at_consent,
     "bigger": _at_bigger,
@@ -368,7 +393,9 @@ def _go_on(context: MenuContext) -> tuple[str, ...]:
 
 def _settings(context: MenuContext) -> tuple[str, ...]:
     say = context.native.say
-    return say("menu.settings_menu"), *((say("callers.settings"),) if context.languages else ())
+    languages = (say("callers.settings"),) if context.languages else ()
+    kept = (say("keeping.settings"),) if context.agreed.keys else ()
+    return say("menu.settings_menu"), *languages, *kept
 
 
 def _list(context: MenuContext, state: MenuState, *, opening: str | None = None) -> tuple[MenuState, Step]:
@@ -414,7 +441,9 @@ def _greeting(context: MenuContext, state: MenuState) -> tuple[str, ...]:
     if state.greeted:
         return ()
     if context.name:
-        return (say("callers.hello", name=context.name),)
+        return (say("keeping.hello" if context.recorded else "callers.hello", name=context.name),)
+    if context.recorded:
+        return (say("keeping.welcome_back", school=context.school),)
     return (say("menu.welcome_back" if context.returning else "menu.notice", school=context.school),)
 
 

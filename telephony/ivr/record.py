@@ -10,13 +10,16 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from telephony.ivr import family, menu, questions, teacher
+from telephony.ivr import family, listening, menu, questions, teacher
 from telephony.ivr.family import FamilyContext, FamilyState
+from telephony.ivr.keeping import NOTHING, Agreed
+from telephony.ivr.listening import ListeningContext, ListeningState
 from telephony.ivr.menu import Choice, MenuContext, MenuState, Person
 from telephony.ivr.questions import Offer, QuestionsContext, QuestionsState
-from telephony.ivr.steps import Ask, Begin, Step
+from telephony.ivr.steps import Ask, Begin, Goodbye, Step
 from telephony.ivr.teacher import TeacherContext, TeacherState
 from tutor.learning.briefing import LIMIT_S, brief
+from tutor.learning.listening import Phrase
 from tutor.learning.said import Said, estimate_s
 from tutor.script.catalogue import Catalogue, CatalogueError
 from tutor.script.language import Language
@@ -60,7 +63,7 @@ class At(NamedTuple):
     """Where a caller is."""
 
     native: Language
-    state: MenuState | TeacherState | FamilyState | QuestionsState
+    state: MenuState | TeacherState | FamilyState | QuestionsState | ListeningState
     step: Step
 
 
@@ -93,16 +96,22 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether children call here."""
     opening: str | None = None
     """See ``MenuContext.opening``."""
-    role: Literal["learner", "teacher", "family"] = "learner"
-    """Whose menu it is; one never leads to another's."""
+    role: Literal["learner", "teacher", "family", "listener"] = "learner"
+    """Whose menu it is; one never leads to another's. A listener is a learner without a model."""
     told: tuple[Told, ...] = ()
     """What a teacher or a family is told, as it stood when they called."""
+    phrases: tuple[Phrase, ...] = ()
+    """What a listener hears and repeats."""
     newcomer: bool = False
     """Whether nobody is known by this number yet: whoever begins a scene becomes its learner."""
     questions: Questions | None = None
     """What is asked instead of the menu; its answers begin another record."""
     languages: bool = False
     """Whether the settings offer other languages."""
+    agreed: Agreed = NOTHING
+    """What the caller may agree to have kept, and how that stood as the menu began."""
+    recorded: bool = False
+    """Whether the caller was told first of all that the sound of this call is kept. Without that, none of it is."""
     asked_s: float = 0.0
     """How long the questions before this menu were, in seconds: its briefing has as much less room."""
     name: str | None = None
@@ -111,6 +120,10 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A call that broke off, to be offered first."""
     bigger: str | None = None
     """The next level, where the caller is to be asked whether they want it."""
+    assigned: tuple[str, ...] = ()
+    """Scenarios that the caller was given and has not completed, as the call began."""
+    turned_away: Literal["door.minutes_used", "door.budget_spent"] | None = None
+    """Why whoever turned out to call may not practise now: this is said, and the call is over."""
     earlier: MenuRecord | None = None
     """The menu before it was known who calls."""
     since: int = 0
@@ -135,6 +148,11 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """How many answers there are, those to the menus before this one included."""
         return self.since + len(self.answers)
 
+    @property
+    def listened(self) -> bool:
+        """Whether a listener took what was offered."""
+        return self.role == "listener" and listening.listened(self.answers)
+
     def answered(self, answer: str) -> MenuRecord:
         """Returns the record with one answer more."""
         return msgspec.structs.replace(self, answers=(*self.answers, answer))
@@ -156,6 +174,8 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if prompts is not None and prompts < self.since and self.earlier is not None:
             return self.earlier.at(catalogue, prompts)
         native = catalogue.language(self.native)
+        if self.turned_away is not None:
+            return At(native, MenuState(), Goodbye((native.say(self.turned_away),)))
         answers = self.answers if prompts is None else self.answers[: prompts - self.since]
         if self.questions is not None:
             context = self._questions(catalogue, self.questions)
@@ -163,6 +183,9 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return At(questions.native_of(context, state), state, step)
         if self.role == "learner":
             return At(native, *menu.replay(self._context(catalogue, native), answers))
+        if self.role == "listener":
+            target = catalogue.language(self.target)
+            return At(native, *listening.replay(ListeningContext(native, target, self.phrases, self.slower), answers))
         told = tuple(Said.of(line.text, catalogue.language(line.language), slow=line.slow) for line in self.told)
         if self.role == "teacher":
             return At(native, *teacher.replay(TeacherContext(native, told), answers))
@@ -211,7 +234,7 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             native=native,
             school=self.school,
             returning=self.returning,
-            choices=tuple(_choice(native, scenario) for scenario in self.scenarios),
+            choices=tuple(_choice(native, scenario, given=scenario in self.assigned) for scenario in self.scenarios),
             free_talk=self.free_talk,
             slower=self.slower,
             voice=self.voice,
@@ -223,11 +246,14 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             again=_choice(native, self.again.scenario) if self.again is not None else None,
             bigger=self.bigger is not None,
             languages=self.languages,
+            agreed=self.agreed,
+            recorded=self.recorded,
             listed=self.asked_s > 0 and self.opening == "",
             brief=briefing,
         )
 
 
-def _choice(native: Language, scenario: str) -> Choice:
+def _choice(native: Language, scenario: str, *, given: bool = False) -> Choice:
     texts = native.scenes[scenario]
-    return Choice(scenario, texts.title, texts.preview)
+    preview = native.say("assigned.preview") if given else texts.preview
+    return Choice(scenario, texts.title, preview)

@@ -65,6 +65,9 @@ class Identify:
 class Choose:
     """Go on with the questions about languages and level."""
 
+    greet: bool = False
+    """Whether it must still be said who answers, in the language that is chosen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:

@@ -6,7 +6,6 @@ later, and when, is not known here.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 import structlog
@@ -15,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db import consents, debriefs, jobs, learners, lines, messages
 from db.accounts import Account
 from db.models import Call
-from telephony import numbers
+from telephony import agreements, numbers
 from telephony.closing import Closing
 from telephony.ivr import twiml
 from telephony.ivr.record import MenuRecord
@@ -40,8 +39,8 @@ def can_text(account: Account) -> bool:
 
 
 def wording(native: Language) -> str:
-    """Returns the version of the sentence that asks: it changes with every change of the sentence."""
-    return f"{native.tag}:{hashlib.sha256(native.say('consent.ask').encode()).hexdigest()[:12]}"
+    """Returns the version of the sentence that asks."""
+    return agreements.wording(native, "consent.ask")
 
 
 async def ask_at_the_end(door: Door, signed: Signed, call: Call, native: Language, closing: Closing) -> str:
@@ -128,6 +127,8 @@ async def keep(door: Door, session: AsyncSession, call: Call, signed: Signed, *,
 async def _is_due(session: AsyncSession, signed: Signed, call: Call) -> bool:
     if call.learner_id is None or call.caller_hash is None or not can_text(signed.account):
         return False
+    if isinstance(caller_of(signed), Guest):
+        return False
     # Not a child; and not whoever calls from another's telephone by PIN: the number is not theirs to give.
     line = await lines.get(session, call.line_id)
     if line is None or not line.texts or line.for_children:
@@ -137,7 +138,9 @@ async def _is_due(session: AsyncSession, signed: Signed, call: Call) -> bool:
 
 
 def caller_of(signed: Signed) -> Caller:
-    """Returns who is calling, as every request of a call says it."""
+    """Returns who is calling, as every request of a call says it; whoever calls by SIP has no number to text to."""
+    if signed.text("SipDomain"):
+        return Guest()
     return numbers.identify(signed.text("From"), region=_region(signed), verstat=signed.text("StirVerstat"))
 
 

@@ -18,10 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import calls, endings, learners, ledger, ratings, tokens
 from db.models import Call
-from telephony import admission, callers, coming_back, numbers
+from telephony import admission, agreements, callers, coming_back, numbers, sip
 from telephony.admission import Admitted, Inbound, TurnedAway
 from telephony.closing import Closing, closing
-from telephony.ivr import twiml
+from telephony.ivr import listening, twiml
 from telephony.ivr.menu import FREE_TALK, MenuState
 from telephony.ivr.record import At, MenuRecord
 from telephony.ivr.steps import SPOKEN, Ask, Begin, Goodbye
@@ -48,6 +48,9 @@ class Reason(StrEnum):
     """Why a call ended that no driver closed."""
 
     LEFT_MENU = "left_menu"
+    TURNED_AWAY = "turned_away"
+    """A budget was spent, and they did not want to listen and repeat."""
+    LISTENED = "listened"
     NO_STREAM = "no_stream"
     """The caller chose, and the media never came."""
     LINE_LOST = "line_lost"
@@ -147,6 +150,8 @@ async def _voice(door: Door, signed: Signed, request: Request) -> str:
         caller=signed.text("From"),
         can_text=consent.can_text(signed.account),
         verstat=signed.text("StirVerstat"),
+        sip_domain=signed.text("SipDomain"),
+        sip_name=signed.text("SipUsername"),
     )
     decision = await admission.decide(
         inbound,
@@ -164,7 +169,9 @@ async def _voice(door: Door, signed: Signed, request: Request) -> str:
     if not isinstance(decision, Admitted):
         log.info("call_to_unknown_line", call=inbound.call_sid)
         return twiml.reject()
-    if decision.fresh:
+    if decision.fresh and decision.menu.role == "listener":
+        log.info("call_without_model", call=inbound.call_sid, phrases=len(decision.menu.phrases))
+    elif decision.fresh:
         log.info("call_admitted", call=inbound.call_sid, returning=decision.menu.returning)
         door.prewarm(inbound.call_sid, decision)
     return _render(door, signed, decision.menu, decision.catalogue, prompts=0)
@@ -196,7 +203,11 @@ async def _menu(door: Door, signed: Signed, request: Request) -> str:
 async def _answer(door: Door, session: AsyncSession, call: Call, signed: Signed, catalogue: Catalogue) -> MenuRecord:
     """Moves a call's menu on by one answer, in the transaction of ``session``; raises ``_Overtaken``."""
     before = MenuRecord.read(call.menu)
-    answered = await callers.answered(session, door.keyring, catalogue, call, before, _given(signed))
+    models = callers.Models(door.model, door.transcribe_model)
+    given = _given(signed)
+    if before.role == "listener":
+        given = listening.in_time(given, await calls.age_s(session, call.id))
+    answered = await callers.answered(session, door.keyring, catalogue, call, before, given, models=models)
     record, step = answered.record, answered.at.step
     if isinstance(step, Begin):
         token = await _token(door, session, call, step.scenario, record, answered.at, record.level_of(answered.at))
@@ -212,7 +223,7 @@ async def _answer(door: Door, session: AsyncSession, call: Call, signed: Signed,
             await coming_back.take(session, call, record.again, door.ending, reason=Reason.LINE_LOST)
         await calls.begin(session, call.id, scenario=step.scenario, level=record.level_of(answered.at))
     elif isinstance(step, Goodbye):
-        await endings.finish(session, call.id, door.ending(call, Reason.LEFT_MENU))
+        await endings.finish(session, call.id, door.ending(call, _left(record)))
     return record
 
 
@@ -225,15 +236,22 @@ async def _remember(
         await learners.save_settings(session, call.learner_id, changes)
     if now.consent is not None and was.consent is None:
         await consent.keep(door, session, call, signed, given=now.consent)
+    if now.agreed != was.agreed:
+        native = door.catalogue.language(MenuRecord.read(call.menu).native)
+        await agreements.change(session, call, native, was.agreed, now.agreed)
     if now.bigger is not None and was.bigger is None and call.learner_id is not None:
         await ratings.answered(session, call.learner_id, MenuRecord.read(call.menu).target, yes=now.bigger)
 
 
 async def _enrol(session: AsyncSession, call: Call, signed: Signed, record: MenuRecord, at: At) -> None:
-    """Makes a learner of a newcomer who begins a scene; not of a number that is not the call's any more."""
+    """Makes a learner of a newcomer who begins a scene; not of a number that is not the call's any more.
+
+    Whether a SIP phone is known was decided at the door: a guest's call has no hash.
+    """
     caller = consent.caller_of(signed)
-    if not isinstance(caller, Guest):
-        await callers.enrol(session, call, record, at, numbers.last_two(caller.e164))
+    if isinstance(caller, Guest) and not sip.is_address(signed.text("From")):
+        return
+    await callers.enrol(session, call, record, at, "" if isinstance(caller, Guest) else numbers.last_two(caller.e164))
 
 
 def _given(signed: Signed) -> str:
@@ -305,7 +323,7 @@ async def _status(door: Door, signed: Signed, request: Request) -> str:
         over = status in calls.TERMINAL
         # The driver of a live call has what was said and closes it itself; if it died, the sweep does.
         if over and call.state != "live":
-            reason = Reason.LEFT_MENU if call.state == "menu" else Reason.CALLER_HUNG_UP
+            reason = _left(MenuRecord.read(call.menu)) if call.state == "menu" else Reason.CALLER_HUNG_UP
             await endings.finish(session, call.id, door.ending(call, reason))
         seconds = signed.text("CallDuration")
         if over and seconds.isdecimal():
@@ -411,6 +429,13 @@ def _number(request: Request, name: str, default: str = "") -> int:
     if not (number.isascii() and number.isdecimal() and 0 < len(number) < 4):
         raise ValueError(f"The address names no {name}.")
     return int(number)
+
+
+def _left(record: MenuRecord) -> Reason:
+    """How a call ended that got no further than its menu."""
+    if record.role == "listener":
+        return Reason.LISTENED if record.listened else Reason.TURNED_AWAY
+    return Reason.LEFT_MENU
 
 
 def _closing_sentence(call: Call) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from fastapi import FastAPI
 
 from console.debrief_page import router
 from db import audit, calls, debriefs, endings, learners, lines, observations, pages, schools
+from db.audio_files import AudioFiles
 from db.endings import Ending, NewEvent, NewTurn
 from db.engine import Database
 from db.forgetting import forget_learner
@@ -66,6 +69,7 @@ class Practice:
     native: str
     target: str
     app: FastAPI
+    files: AudioFiles
     calls: list[UUID] = field(default_factory=list)
 
     async def call(
@@ -154,11 +158,11 @@ class Practice:
             )
         return token
 
-    async def ask(self, method: str, path: str) -> httpx.Response:
+    async def ask(self, method: str, path: str, **headers: str) -> httpx.Response:
         """Somebody with a browser and no cookies."""
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="https://practice.example.org") as browser:
-            return await browser.request(method, path)
+            return await browser.request(method, path, headers=headers)
 
     async def open(self, token: str) -> httpx.Response:
         """Opens the page behind a token."""
@@ -196,5 +200,7 @@ async def practising(
         )
     app = FastAPI()
     forget = partial(forget_learner, actor=audit.LEARNER)
-    app.include_router(router(database, keyring, Catalogues(load()), forget))
-    yield Practice(database, keyring, school_id, row.id, learner.id, native, target, app)
+    with TemporaryDirectory() as directory:
+        files = AudioFiles(Path(directory))
+        app.include_router(router(database, keyring, Catalogues(load()), forget, files))
+        yield Practice(database, keyring, school_id, row.id, learner.id, native, target, app, files)

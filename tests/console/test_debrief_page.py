@@ -110,7 +110,8 @@ async def test_the_headers(practice: Practice) -> None:
     assert "noindex" in response.headers["x-robots-tag"]
     assert response.headers["referrer-policy"] == "no-referrer"
     assert response.headers["content-security-policy"] == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'; media-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
     )
     assert "set-cookie" not in response.headers
 

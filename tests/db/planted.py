@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from db import (
+    assignments,
     calls,
     classes,
     consents,
@@ -90,6 +91,8 @@ def events(said: str = SENTENCE) -> list[NewEvent]:
         NewEvent(500, "key", {"digit": "1", "spoken": True}),
         NewEvent(600, "pace", {"step": -1, "speed": 0.9}),
         NewEvent(700, "topic", {"topic": said.split()[2]}),
+        NewEvent(750, "fact", {"fact": said.split()[2]}),
+        NewEvent(800, "forget", {"what": "this_call"}),
         NewEvent(900, "ended", {"reason": "caller_hung_up", "detail": said}),
     ]
 
@@ -196,6 +199,15 @@ async def plant(
         await pins.check(session, keyring, **ids, line_id=place.line_id, caller_hash=own, digits="0000")
         made = await classes.add(session, place.school_id, "4B")
         await classes.enrol(session, place.school_id, made.id, learner.id, ref=f"17 {NAME}")
+        monday = date(2026, 11, 23)
+        await assignments.add(
+            session,
+            place.school_id,
+            class_id=made.id,
+            scenario="cafe_order",
+            starts_on=monday,
+            ends_on=monday + timedelta(days=6),
+        )
         await policies.change(session, place.school_id, audio_hours=24)
     both = (Person(str(learner.id), NAME), Person(str(sister.id), SISTER))
     call_id = await call_of(database, place, own_sid, learner_id=learner.id, caller_hash=own, account=account)

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import Engine, event, select, text
 from sqlalchemy.exc import DBAPIError
 
 from db import budgets, calls, costs, ledger, limits, talk_time
@@ -71,6 +71,28 @@ async def test_a_budget_that_is_set_in_the_middle_of_a_day_knows_what_is_gone(da
     async with database.school(place.school_id) as session:
         periods = await budgets.ready(session, payer, await limits.holding_for(session, payer, NOON))
         assert await budgets.room(session, periods) == DOLLAR - 700
+
+
+async def test_a_period_that_begins_adds_up_no_other(database: Database, place: Place) -> None:
+    """A line's day begins while the school's goes on, which may have thousands of entries: only the line's are read."""
+    payer = Payer(place.school_id, place.line_id)
+    begun: list[str] = []
+
+    def seen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO budget_periods"):
+            begun.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", seen)
+    try:
+        for budgets_of, new in (("school", 1), ("line", 1), ("line", 0)):
+            await budget(database, place, DOLLAR, scope=budgets_of)
+            async with database.school(place.school_id) as session:
+                periods = await budgets.ready(session, payer, await limits.holding_for(session, payer, NOON))
+            assert len(begun) == new
+            begun.clear()
+    finally:
+        event.remove(Engine, "before_cursor_execute", seen)
+    assert len(periods) == 2
 
 
 async def test_a_call_spends_what_it_holds_first(database: Database, place: Place, open_call: OpenCall) -> None:

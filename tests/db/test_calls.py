@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import func, update
 
 from db import calls
 from db.endings import Ending, finish
@@ -242,3 +244,15 @@ async def test_a_killed_process_leaves_a_call_to_offer(
         await calls.checkpoint(session, call_id, {"turn": 3}, stream=stream)
     await superuser(f"UPDATE calls SET {change}")
     assert await find_dropped(database, place) == (call_id if offered else None)
+
+
+async def test_a_call_s_age_is_its_own_school_s_to_know(
+    database: Database, place: Place, elsewhere: Place, open_call: OpenCall
+) -> None:
+    """In seconds since it began; another school sees no call, and so no age."""
+    call_id = await open_call()
+    async with database.school(place.school_id) as session:
+        await session.execute(update(Call).values(started_at=func.now() - timedelta(seconds=100)))
+        assert 100 <= await calls.age_s(session, call_id) < 130
+    async with database.school(elsewhere.school_id) as session:
+        assert await calls.age_s(session, call_id) == 0

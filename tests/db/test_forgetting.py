@@ -265,7 +265,9 @@ async def test_an_export_holds_everything(database: Database, keyring: Keyring, 
     assert held["learner"]["first_name"] == NAME
     assert {"last_two_digits": "87", "kept_for_messages": True, "number": NUMBER} in held["telephones"]
     assert held["guardians"][0]["number"] == PARENT
-    assert held["classes"] == [{"class": "4B", "student_number": f"17 {NAME}", "since": held["classes"][0]["since"]}]
+    (joined,) = held["classes"]
+    assert (joined["class"], joined["student_number"]) == ("4B", f"17 {NAME}")
+    assert joined["assigned"] == [{"scene": "cafe_order", "language": None, "from": "2026-11-23", "to": "2026-11-29"}]
     (call,) = held["calls"]
     assert [turn["text"] for turn in call["turns"]] == [f"¿Cómo? ¿{SENTENCE}?", SENTENCE]
     assert call["debrief"]["content"]["keep"] == SENTENCE

@@ -107,6 +107,7 @@ async def test_calls_come_back_in_their_order(
         assert days(await observations.week(session, learner_id, "es", until=NOW + 9 * DAY)) == [2, 3]
         past = await observations.history(session, learner_id, "es")
         lately = await observations.lately(session, [learner_id], 2)
+        assert await observations.latest(session, learner_id, "es-PR", 2) == lately[learner_id, "es"]
     assert [(call.turns, call.at) for call in past] == [(day, NOW + day * DAY) for day in (0, 1, 2, 3, 9)]
     assert [(call.turns, call.latency_ms) for call in lately[learner_id, "es"]] == [(3, 300), (9, 900)]
 
@@ -136,6 +137,7 @@ async def test_two_languages_of_one_learner_never_mix(
             week = await observations.week(session, learner_id, asked, until=NOW + 2 * DAY)
             assert [row.turns for row in week] == [turns]
             assert [call.turns for call in await observations.history(session, learner_id, asked)] == [turns]
+            assert [call.turns for call in await observations.latest(session, learner_id, asked, 9)] == [turns]
             rating = await ratings.get(session, learner_id, asked)
             assert rating is not None
             assert rating.level == level
@@ -465,14 +467,11 @@ async def test_another_school_reads_and_changes_nothing(
             observations.week: (observations.week(session, *ours, until=NOW + DAY), []),
             observations.history: (observations.history(session, *ours), []),
             observations.lately: (observations.lately(session, [learner_id]), {}),
+            observations.latest: (observations.latest(session, *ours, 3), []),
             observations.confidence_due: (observations.confidence_due(session, learner_id), None),
             observations.hold: (observations.hold(session, learner_id), False),
             observations.cards_made: (observations.cards_made(session, call_id), False),
             observations.waited: (observations.waited(session, call_id), False),
-            observations.talked_again: (
-                observations.talked_again(session, learner_id, "cafe_order", since=NOW, within=999 * DAY),
-                False,
-            ),
             observations.rated: (observations.rated(session, call_id, outcome=0.1, difficulty=9.0), None),
             observations.still_there: (observations.still_there(session, [learner_id]), []),
             ratings.get: (ratings.get(session, *ours), None),
@@ -492,6 +491,8 @@ async def test_another_school_reads_and_changes_nothing(
                 False,
             ),
             topics.forget_facts: (topics.forget_facts(session, learner_id), 0),
+            topics.forget_all: (topics.forget_all(session, learner_id), 0),
+            topics.drop: (topics.drop(session, learner_id, topics=["coffee at home"], facts=["has a dog"]), 0),
             achievements.earned: (achievements.earned(session, learner_id), frozenset()),
             achievements.of_call: (achievements.of_call(session, call_id), []),
             profiles.get: (profiles.get(session, *ours), None),

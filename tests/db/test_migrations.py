@@ -110,7 +110,7 @@ async def test_look_ups_are_pinned_and_private(superuser: Query) -> None:
         "SELECT p.proname, p.proconfig, (SELECT array_agg(pg_get_userbyid(grantee)::text ORDER BY 1)"
         " FROM aclexplode(p.proacl) WHERE grantee <> p.proowner) FROM pg_proc p WHERE p.prosecdef"
     )
-    assert len(rows) == 22
+    assert len(rows) == 23
     for name, settings, grantees in rows:
         assert settings == ["search_path=pg_catalog, pg_temp"], name
         assert grantees == ["ringua_app"], name

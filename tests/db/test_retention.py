@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import calls, consents, lines, pages, policies, recordings, retention, stripping, tokens
-from db.audio_files import AudioFiles
+from db import calls, consents, pages, policies, retention, stripping, tokens
 from db.engine import Database
 from db.keyring import Keyring
 from db.policies import Policy, PolicyRefused
@@ -111,6 +107,8 @@ async def test_words_go_after_their_days_and_figures_stay(
         ("key", {"digit": "1", "spoken": True}),
         ("pace", {"step": -1, "speed": 0.9}),
         ("topic", {}),
+        ("fact", {}),
+        ("forget", {"what": "this_call"}),
         ("ended", {"reason": "caller_hung_up"}),
     ]
     ((content, source),) = await superuser("SELECT content, source FROM debriefs")
@@ -183,6 +181,8 @@ def test_what_is_written_without_words_is_what_would_be_left_of_it() -> None:
         {"digit": "1", "spoken": True},
         {"step": -1, "speed": 0.9},
         {},
+        {},
+        {"what": "this_call"},
         {"reason": "caller_hung_up"},
     ]
 
@@ -323,97 +323,6 @@ async def test_what_was_booked_stays_seven_years(
     async with database.anyone() as session:
         assert await retention.drop_ledger(session) == 1
     assert await superuser("SELECT count(*) FROM ledger_entries") == [(total - 1,)]
-
-
-# --- sound
-
-
-async def test_sound_is_kept_only_of_adults_who_agreed(
-    database: Database, keyring: Keyring, place: Place, open_call: OpenCall
-) -> None:
-    """The school's policy, the line's callers and the caller's own yes must all allow it."""
-    own = keyring.hash_number(NUMBER)
-    call_id = await open_call(caller_hash=own)
-    withheld = await open_call()
-
-    async def may(which: Any = call_id) -> timedelta | None:
-        async with database.school(place.school_id) as session:
-            return await recordings.may_keep(session, which)
-
-    await change(database, place, audio_hours=3)
-    assert await may() is None
-    async with database.school(place.school_id) as session:
-        await session.execute(
-            text(
-                "INSERT INTO consents (id, school_id, number_hash, kind, given, carrier_sid, wording)"
-                " VALUES (gen_random_uuid(), :school, :number, 'audio', true, 'CA1', '1')"
-            ),
-            {"school": place.school_id, "number": own},
-        )
-    assert await may() == timedelta(hours=3)
-    assert await may(withheld) is None
-    for changes in ({"kids": True}, {"kids": False, "minors": "13+"}):
-        async with database.school(place.school_id) as session:
-            await lines.update(session, place.line_id, **changes)
-        assert await may() is None
-    async with database.school(place.school_id) as session:
-        await lines.update(session, place.line_id, minors="none")
-    assert await may() == timedelta(hours=3)
-    await change(database, place, audio_hours=0)
-    assert await may() is None
-
-
-async def test_a_recording_has_a_job_for_its_end(
-    database: Database, place: Place, open_call: OpenCall, superuser: Query
-) -> None:
-    """The row says until when, the job is scheduled for that minute, and a day is the most."""
-    call_id = await open_call()
-    async with database.school(place.school_id) as session:
-        row = await recordings.add(session, call_id, timedelta(hours=2))
-        assert [one.id for one in await recordings.of_call(session, call_id)] == [row.id]
-        assert await recordings.due(session, limit=5) == []
-    assert row.expires_at - row.created_at == timedelta(hours=2)
-    ((arguments, wait),) = await superuser(
-        "SELECT args, scheduled_at - now() FROM procrastinate_jobs WHERE task_name = %s", [recordings.JOB]
-    )
-    assert arguments == {"school_id": str(place.school_id), "recording_id": str(row.id)}
-    assert timedelta(hours=1, minutes=59) < wait <= timedelta(hours=2)
-    with pytest.raises(Exception, match="recordings_a_day"):
-        async with database.school(place.school_id) as session:
-            await recordings.add(session, call_id, timedelta(hours=25))
-
-
-def test_files_are_the_owners_alone(tmp_path: Path) -> None:
-    """Random names, mode 0600 in a directory of 0700; no other name is written, read or deleted."""
-    files = AudioFiles(tmp_path)
-    assert files.remove_old() == 0
-    name = files.new_name()
-    files.write(name, b"sound")
-    path = files.directory / name
-    assert path.read_bytes() == b"sound"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert files.directory.stat().st_mode & 0o777 == 0o700
-    with pytest.raises(FileExistsError):
-        files.write(name, b"other")
-    for foreign in ("../secret-key", "a.wav", "", f"../{name}", f"{name}/"):
-        with pytest.raises(ValueError, match="random name"):
-            files.remove(foreign)
-    assert files.remove(name)
-    assert not files.remove(name)
-
-
-def test_a_file_that_nobody_knows_goes_after_a_day(tmp_path: Path) -> None:
-    """Whoever wrote it may have died before the row; what is not a recording is not touched."""
-    files = AudioFiles(tmp_path)
-    old, young = files.new_name(), files.new_name()
-    for name in (old, young):
-        files.write(name, b"sound")
-    note = files.directory / "note.txt"
-    note.write_text("mine")
-    for path, seconds in ((files.directory / old, 1_000.0), (files.directory / young, 50_000.0), (note, 0.0)):
-        os.utime(path, (seconds, seconds))
-    assert files.remove_old(now=1_000.0 + 24 * 3600 + 1) == 1
-    assert sorted(path.name for path in files.directory.iterdir()) == sorted([young, "note.txt"])
 
 
 async def test_the_sweep_s_questions_use_their_indexes(database: Database, place: Place, superuser: Query) -> None:

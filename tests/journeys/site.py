@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rehearsal.carrier import Carrier, Phone
 from rehearsal.realtime import RealtimeServer
+from rehearsal.realtime_script import Script
 from rehearsal.report import CallResult
 from ringua.rehearsal import LINE, REHEARSAL_KEY
 from ringua.scripts import script_for
@@ -63,11 +64,16 @@ async def site(
     drain_s: float = 30,
     speech_scale: float = 0.1,
     strict: bool = True,
+    script: Script | None = None,
 ) -> AsyncIterator[Site]:
-    """Starts everything; the line is to be set up before."""
+    """Starts everything; the line is to be set up before.
+
+    Args:
+        script: what the model plays; None: the café.
+    """
     sid, token = f"AC{secrets.token_hex(16)}", secrets.token_hex(16)
     async with AsyncExitStack() as stack:
-        model = await stack.enter_async_context(RealtimeServer(script=script_for(cafe())))
+        model = await stack.enter_async_context(RealtimeServer(script=script or script_for(cafe())))
         balancer = await stack.enter_async_context(balancing())
         carrier = await stack.enter_async_context(Carrier(sid, token, speech_scale=speech_scale, strict=strict))
         environment = {

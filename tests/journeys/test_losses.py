@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
 
+from db.models_money import LedgerEntry
 from rehearsal.carrier import CallEnded, Phone
 from rehearsal.realtime import RealtimeServer
 from rehearsal.realtime_script import Fault, Turn
@@ -18,9 +20,10 @@ from ringua.scripts import script_for
 from ringua.settings import load
 from ringua.storage import Storage
 from tests.journeys.line import PATIENCE_S, QUIET_MS, Kept, PracticeLine, practising, speech
+from tests.long.bill import Account
 from tests.tutor.scenes import cafe
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.live]
 
 SHORT = speech("es-woman-2")
 SCENE = cafe()
@@ -81,6 +84,16 @@ async def drops_the_stream(phone: Phone) -> None:
     await phone.wait_for("ended", PATIENCE_S)
 
 
+async def hangs_up(phone: Phone) -> None:
+    """The caller is gone in the middle of an answer."""
+    await phone.wait_for("gather", PATIENCE_S)
+    await phone.press("1")
+    await phone.wait_for("stream", PATIENCE_S)
+    await phone.hear_silence(QUIET_MS, PATIENCE_S)
+    await phone.say(SHORT, "ulaw")
+    await phone.hear_speech(PATIENCE_S)
+
+
 async def waits(phone: Phone) -> None:
     """Chooses and waits for what comes."""
     await phone.wait_for("gather", PATIENCE_S)
@@ -123,6 +136,11 @@ JOURNEYS: dict[str, tuple[dict[str, Any], Callable[[Phone], Awaitable[None]]]] =
         talk,
     ),
     "stream dropped": ({}, drops_the_stream),
+    "lost in an answer": (
+        {"script": replace(SCRIPT, pace=2.0, faults=(Fault("drop", at="response.output_audio.delta", nth=5),))},
+        talk,
+    ),
+    "hung up in an answer": ({"script": replace(SCRIPT, pace=1.0)}, hangs_up),
 }
 
 
@@ -141,7 +159,7 @@ class Journeys:
 async def journeys(storage: Storage, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Journeys]:
     """Starts every call, each with a service and a model of its own on the module's database."""
     settings = load(data_dir=tmp_path_factory.mktemp("data"))
-    ready = asyncio.Lock()
+    ready, door = asyncio.Lock(), asyncio.Lock()
 
     async def run(number: int, options: dict[str, Any], behave: Callable[[Phone], Awaitable[None]]) -> Told:
         options = {"script": SCRIPT, **options}
@@ -149,7 +167,7 @@ async def journeys(storage: Storage, tmp_path_factory: pytest.TempPathFactory) -
             await ready.acquire()
             async with practising(settings, storage, model=model, renew_before_s=32.0) as line:
                 ready.release()
-                result = await line.rehearsal.call(behave, from_=f"+1202555{number:04d}")
+                result = await line.call(behave, f"+1202555{number:04d}", door)
             return Told(line, result, await line.kept(result))
 
     tasks = {
@@ -264,3 +282,44 @@ async def test_nothing_sent_to_any_model_was_refused(journeys: Journeys) -> None
     for name in JOURNEYS:
         told = await journeys.ended(name)
         assert [str(violation) for violation in told.line.model.violations] == [], name
+
+
+# --- what was used
+
+
+async def account_of(told: Told) -> Account:
+    """The bills of all sessions that a call had with its model, beside what the ledger has of it."""
+    account = Account([session.bill.charges for session in told.line.model.sessions])
+    async with told.line.storage.database.school(told.kept.row.school_id) as session:
+        booked = select(LedgerEntry).where(LedgerEntry.call_id == told.kept.row.id)
+        account.take(told.kept.row.id, (await session.scalars(booked)).all())
+    return account
+
+
+@pytest.mark.parametrize("name", JOURNEYS)
+async def test_the_ledger_has_what_the_model_is_owed_or_says_that_it_lacks_something(
+    journeys: Journeys, name: str
+) -> None:
+    """To the micro-dollar; where a session was lost in an answer, with an estimate above what it never told."""
+    told = await journeys.ended(name)
+    account = await account_of(told)
+    assert account.problems(complete=told.kept.row.cost_complete) == []
+    assert told.kept.row.cost_micro_usd == sum(account.booked.values())
+
+
+@pytest.mark.parametrize("name", ["stream dropped", "slow", "a response fails", "session cap", "hung up in an answer"])
+async def test_a_call_whose_answers_were_all_accounted_for_is_exact(journeys: Journeys, name: str) -> None:
+    """Also when its stream broke, when its session was replaced, and when its caller hung up in an answer."""
+    told = await journeys.ended(name)
+    account = await account_of(told)
+    assert told.kept.row.cost_complete
+    assert account.exact
+    assert account.booked
+
+
+async def test_an_answer_that_was_never_accounted_for_is_estimated(journeys: Journeys) -> None:
+    """The connection broke in the middle of it: it is paid for, and nobody will ever say how much it was."""
+    told = await journeys.ended("lost in an answer")
+    account = await account_of(told)
+    assert not told.kept.row.cost_complete
+    assert 0 < sum(account.missing.values()) < sum(account.estimates)

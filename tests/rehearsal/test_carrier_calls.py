@@ -80,6 +80,26 @@ async def test_the_first_webhook_is_what_the_documentation_shows(carrier: Carrie
     assert (result.ended_by, result.status, result.billed_minutes) == ("script", "completed", 1)
 
 
+async def test_a_sip_call_says_who_authenticated(carrier: Carrier, server: Served) -> None:
+    """By a SIP domain the webhooks name it and the credentials used; the caller's own headers are marked as such."""
+    document: dict[str, Answer] = {"/voice": twiml("<Redirect>/next</Redirect>"), "/next": twiml("<Hangup/>")}
+    phone = {"to": "sip:practice@School.sip.example.com;transport=tls", "from_": "sip:ana@school.sip.example.com"}
+    forged = {"SipHeader_X-SipUsername": "luis"}
+    await dial(carrier, server, document, **phone, credential="ana", extra_params=forged)
+    first, second = server.received
+    for request in (first, second):
+        assert request.fields.items() >= {
+            "To": phone["to"], "From": phone["from_"], "FromCountry": "", "SipDomain": "school.sip.example.com",
+            "SipUsername": "ana", "SipHeader_X-SipUsername": "luis",
+        }.items()  # fmt: skip
+        assert RequestValidator(TOKEN).validate(request.url, request.fields, request.headers["x-twilio-signature"])
+    assert first.fields["SipDomainSid"] == second.fields["SipDomainSid"]
+    await dial(carrier, server, document, **phone)
+    assert "SipUsername" not in server.received[-1].fields, "let in by its network address alone"
+    await dial(carrier, server, document, credential="ana")
+    assert not any(name.startswith("Sip") for name in server.received[-1].fields)
+
+
 @pytest.mark.parametrize("how", [Signing.WRONG, Signing.MISSING])
 async def test_a_bad_signature_is_bad(carrier: Carrier, server: Served, how: Signing) -> None:
     """A wrong or missing signature does not pass the official validator, and the server's 403 fails the call."""

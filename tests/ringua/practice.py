@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from db import calls, debriefs, endings, learners, lines, schools
+from db import calls, chains, debriefs, endings, learners, lines, schools
 from db.endings import Ending, NewEvent, NewTurn
 from db.engine import Database
 from telephony.ivr.record import MenuRecord
@@ -70,10 +70,12 @@ class Practice:
         debriefed: bool = False,
         class_prompt_version: int | None = None,
         resume: Mapping[str, Any] | None = None,
+        after: UUID | None = None,
     ) -> UUID:
         """A call that is over, ``day`` days after the first one.
 
-        ``debriefed``: with the job that does it; ``resume``: it broke off, and this is needed to go on.
+        ``debriefed``: with the job that does it; ``resume``: it broke off, and this is needed to go on; ``after``: the
+        call that it went on with.
         """
         who = None if guest else learner_id or self.learner_id
         menu = MenuRecord(
@@ -100,6 +102,11 @@ class Practice:
                 class_prompt_version=class_prompt_version,
             )
             await calls.save_menu(session, call.id, 0, menu.write())
+            if after is not None:
+                before = await calls.get(session, after)
+                assert before is not None
+                assert await calls.take_resume(session, after) is not None
+                await chains.join(session, call.id, before)
             await calls.begin(session, call.id, scenario=scenario, level=level)
             stream = await calls.connected(session, call.id)
             assert stream == 1

@@ -70,6 +70,9 @@ def test_a_line_is_added_shown_changed_and_listed(prompt: str) -> None:
     assert re.search(r"texts\W+offered", shown)
     assert ringua("line", "set", "+17875550100", "--no-texts").exit_code == 0
     assert re.search(r"texts\W+off\b", ringua("line", "show", "+17875550100").output)
+    assert re.search(r"spent budget\W+listen and repeat", shown)
+    assert ringua("line", "set", "+17875550100", "--no-offline").exit_code == 0
+    assert re.search(r"spent budget\W+call again later", ringua("line", "show", "+17875550100").output)
     assert "+17875550100" in ringua("line", "list").output
     assert "Colegio Sol" in ringua("school", "list").output
 

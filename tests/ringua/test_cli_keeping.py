@@ -21,6 +21,7 @@ from db.policies import Policy
 from ringua.cli import app
 from ringua.terminal import Trouble
 from tests.db.conftest import make_place
+from tests.db.keeping_rows import put_sound
 from tests.db.planted import NAME, NUMBER, PARENT, SENTENCE, SISTER, Planted, plant
 
 SECRET = "only-for-tests-only-for-tests-only-for-tests"
@@ -182,7 +183,7 @@ def test_an_export_is_json_that_only_its_owner_can_read(planted: Planted, tmp_pa
 def test_forgetting_asks_and_tells_what_went(planted: Planted, tmp_path: Path) -> None:
     """No is no; yes forgets, with counts and without the name; files are gone when the command is done."""
     files = AudioFiles(tmp_path)
-    files.write(planted.recordings[0], b"sound")
+    put_sound(files, planted.recordings[0])
     assert trouble("learner", "forget", str(planted.learner_id), answer="n\n") == "Nobody was forgotten."
     assert NAME in ringua("learner", "list", "North").output
     gone = ringua("learner", "forget", str(planted.learner_id), answer="y\n").output

@@ -322,6 +322,28 @@ async def test_a_school_is_told_by_mail_once(database: Database) -> None:
     assert await told_at(database, school_id) == {70: True, 90: True}
 
 
+@pytest.mark.parametrize("offline", [True, False], ids=["listen and repeat", "no calls"])
+@pytest.mark.parametrize("percent", [70, 100])
+async def test_the_mail_says_what_callers_hear(database: Database, offline: bool, percent: int) -> None:
+    """That they may listen and repeat, what that costs and how it is ended; or, where no line offers it, only when to
+    ring again. Before the budget is gone it says so of the time when it will be."""
+    async with database.anyone() as session:
+        school_id = await schools.create(session, SOL, "America/Puerto_Rico")
+    async with database.school(school_id) as session:
+        await staff.add(session, school_id, name="Ana", email="ana@example.org", role="owner")
+        await lines.add(session, school_id=school_id, number="+17875550100", name="A1", offline=offline)
+    period = await filled(database, school_id, percent * 10_000)
+    async with postbox() as box:
+        await tell_budget(database, box.mail, school_id=school_id, period_id=period, percent=percent)
+        ((_, text),) = box.taken
+    told = " ".join(message_from_string(text, policy=email_policy).get_content().split())
+    assert ("can listen to phrases and repeat them" in told) == offline
+    assert ("--no-offline" in told) == offline
+    assert "ring again tomorrow" in told
+    assert ("When all of it is used" in told) == (percent < 100)
+    assert ("Calls that are going on are ended kindly." in told) == (percent == 100)
+
+
 async def test_a_server_that_takes_no_mail_leaves_the_alert_open(database: Database) -> None:
     """The job fails and is tried again; the sentence names the setting and no address."""
     async with database.anyone() as session:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from db import (
     learners,
     lines,
     messages,
+    observations,
     pages,
     policies,
     scenarios,
@@ -52,9 +53,11 @@ from ringua.settings import load
 from ringua.storage import Storage
 from telephony.ivr.record import MenuRecord
 from telephony.segments import segments
+from tests.db.learning_rows import observation
 from tests.journeys.site import SECRET
 from tests.tutor.test_own_scene import EXAMPLE
 from tutor.learning.debrief import Debrief as Debriefed
+from tutor.learning.metrics import Measures
 from tutor.learning.tellings import Telling
 from tutor.realtime.text import TextModel
 from tutor.script import catalogue
@@ -253,6 +256,31 @@ async def test_a_call_is_debriefed_by_text(place: Place) -> None:
     assert debrief.model == place.rehearsal.settings.text_model
     assert debrief.cost_micro_usd is None or debrief.cost_micro_usd > 0
     assert message.key == f"debrief:{call_id}"
+
+
+@pytest.mark.parametrize(("before", "told"), [(3, True), (2, False)])
+async def test_what_has_become_better_is_told_in_the_text(place: Place, before: int, told: bool) -> None:
+    """The largest change, where there are three calls on either side; after a call that was not right there is none."""
+    await place.agree()
+    now = datetime.now(UTC)
+    for days, latency_ms in [*((8.0 + at, 5_000) for at in range(before)), *((1.0 + at, 1_000) for at in range(3))]:
+        call_id = await place.call(guest=True)
+        async with place.storage.database.school(place.school_id) as session:
+            await session.execute(text("DELETE FROM procrastinate_jobs"))
+            measures = Measures(learner_turns=8, median_latency_ms=latency_ms).write()
+            kept = observation(
+                place.school_id, call_id, place.learner_id, at=now - timedelta(days=days), measures=measures
+            )
+            await observations.put(session, kept)
+    await place.call()
+    await place.work()
+    better = catalogue.load().language("en").say("insight.faster_week", percent="80%")
+    (sent,) = place.texts
+    assert (better in sent.body) is told
+    assert sent.segments <= 2
+    await place.call(events=[GOAL, NewEvent(20_000, "safe_exit", {}), HANG_UP])
+    await place.work()
+    assert better not in place.texts[-1].body
 
 
 async def test_the_first_message_says_how_to_stop(place: Place) -> None:

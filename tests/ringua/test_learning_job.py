@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from db.engine import Database
 from db.keyring import Keyring
 from db.models_learning import Observation
 from ringua.jobs import all_jobs
-from ringua.jobs.learning import learn_from_call, learn_or_later, make_cards, rate_call
+from ringua.jobs.learning import learn_from_call, learn_or_later, make_cards
 from ringua.settings import load
 from ringua.storage import Storage
 from tests.ringua.practice import BEGAN, DAY, GOALS, ORDERS, Practice, conversation, practising
@@ -234,74 +233,6 @@ async def test_two_languages_of_one_learner_never_mix(practice: Practice) -> Non
         spanish_rating = await ratings.get(session, practice.learner_id, "es")
         assert spanish_rating is not None
         assert learner.level == spanish_rating.level
-
-
-# --- calls that broke off
-
-
-MINUTE = 1 / 24 / 60
-
-
-async def broke_off(practice: Practice) -> UUID:
-    """A call that was hung up after one goal, learned from; it lasted five minutes."""
-    call_id = await practice.call(6, goals=("greet",), reason="caller_hung_up", resume={"elapsed_ms": 60_000})
-    assert await learn(practice, call_id)
-    return call_id
-
-
-async def went_on(practice: Practice, turns: int) -> UUID:
-    """Two minutes later the learner goes on, with six turns, a goal and a hint from before, and does the rest."""
-    before = [replace(turn, start_ms=turn.start_ms - 60_000, end_ms=turn.end_ms - 60_000) for turn in conversation(6)]
-    carried = [NewEvent(-50_000, "goal", {"goal": "greet", "quote": "", "evidence": "quote"})]
-    carried += [replace(WHOLE_HINT, at_ms=-40_000), replace(TOPIC, at_ms=-30_000), replace(NOTE, at_ms=-30_000)]
-    said = [*before, *conversation(turns)]
-    return await practice.call(said, carried, goals=GOALS[1:], day=7 * MINUTE)
-
-
-async def rate(practice: Practice, call_id: UUID) -> bool:
-    """Runs the job that waits until nobody can go on."""
-    return await rate_call(practice.database, SHELF, school_id=practice.school_id, call_id=call_id)
-
-
-async def rated_calls(practice: Practice) -> int:
-    """How many calls the learner's rating knows."""
-    async with practice.database.school(practice.school_id) as session:
-        rating = await ratings.get(session, practice.learner_id, "es")
-    return 0 if rating is None else rating.calls
-
-
-async def test_a_scene_that_broke_off_is_rated_when_nobody_goes_on(practice: Practice) -> None:
-    """It is measured at once, and rated a quarter of an hour later, once; also when the sweep was there before."""
-    call_id = await broke_off(practice)
-    waiting = text("SELECT task_name, scheduled_at - now() FROM procrastinate_jobs")
-    async with practice.database.school(practice.school_id) as session:
-        ((name, wait),) = (await session.execute(waiting)).all()
-        assert name == observations.RATING_JOB
-        assert timedelta(minutes=14) < wait <= timedelta(minutes=15)
-        await session.execute(text("UPDATE calls SET resume = NULL"))
-    assert (await observed(practice, call_id)).turns == 6
-    assert await rated_calls(practice) == 0
-    assert [await rate(practice, call_id) for _ in range(2)] == [True, False]
-    row = await observed(practice, call_id)
-    assert (row.rated, row.may_go_on) == (True, False)
-    assert row.outcome == pytest.approx(1 / 4)
-    assert await rated_calls(practice) == 1
-
-
-async def test_a_scene_that_went_on_is_rated_as_a_whole(practice: Practice) -> None:
-    """The two calls are two conversations and one play: goals and help of both count once, turns where they were."""
-    first = await broke_off(practice)
-    async with practice.database.school(practice.school_id) as session:
-        await session.execute(text("UPDATE calls SET resume = NULL"))  # it moves into the other call
-    second = await went_on(practice, turns=2)
-    assert await learn(practice, second)
-    assert not await rate(practice, first)
-    row = await observed(practice, second)
-    assert (row.turns, row.completed, row.rated, row.hints) == (2, True, True, 1)
-    assert row.outcome == pytest.approx(1 - 0.05 * 3 / 5), "the hint of the first call helped to reach a goal"
-    assert (row.notes["errors"], row.support) == ({}, 0.0), "what was noted, and asked for, in the call before"
-    assert await rated_calls(practice) == 1
-    assert (await rows(practice))["topics"] == 0
 
 
 # --- topics and achievements

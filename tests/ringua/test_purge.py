@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,13 +17,15 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from db import accounts, audit, carrier_copies, forgetting, jobs, policies, recordings
+from db import accounts, audit, carrier_copies, forgetting, jobs, ledger, policies, recordings
 from db.accounts import Account
-from db.audio_files import AudioFiles
+from db.audio_files import LEFT_BEHIND_S, AudioFiles
 from db.carrier_copies import Copy
 from db.engine import Database
 from db.forgetting import forget_learner
 from db.keyring import Keyring
+from db.ledger import NewEntry
+from db.limits import Payer
 from db.models import Call
 from rehearsal.carrier import Carrier, Phone
 from ringua import logs
@@ -30,6 +34,7 @@ from ringua.settings import load
 from ringua.storage import Storage
 from telephony.twilio.rest import RestHttp
 from tests.db.conftest import Place, Query, make_place
+from tests.db.keeping_rows import put_sound
 from tests.db.planted import NAME, NUMBER, PARENT, SENTENCE, age, call_of, close_call, found, plant
 from tests.rehearsal.carrier_server import serving, twiml
 
@@ -139,7 +144,7 @@ async def test_a_forgotten_learner_is_found_nowhere(
     sent = house.carrier.sms.create({"To": NUMBER, "From": house.place.number, "Body": SENTENCE}).message
     sent.status = "delivered"
     await superuser("UPDATE messages SET state = 'delivered', carrier_sid = %s", [sent.sid])
-    house.files.write(planted.recordings[0], f"{NAME}: {SENTENCE}".encode())
+    put_sound(house.files, planted.recordings[0], f"{NAME}: {SENTENCE}".encode())
     number_hash = keyring.hash_number(NUMBER)
     needles = (NUMBER, NUMBER[1:], NAME, SENTENCE, "Fosforito", str(planted.learner_id), PARENT, number_hash)
     assert len(await found(superuser, keyring, *needles)) > 20
@@ -254,7 +259,7 @@ async def test_a_recording_goes_when_it_is_due(house: House, superuser: Query) -
     for _ in range(2):
         async with house.database.school(house.place.school_id) as session:
             rows.append(await recordings.add(session, call_id, timedelta(hours=1)))
-        house.files.write(rows[-1].path, b"sound")
+        put_sound(house.files, rows[-1].path)
     await superuser("UPDATE recordings SET expires_at = now() WHERE id = %s", [rows[0].id])
     await due_now(superuser)
     await house.work()
@@ -286,10 +291,57 @@ async def test_a_file_that_cannot_be_deleted_keeps_its_row(house: House, superus
 async def test_a_file_without_a_row_goes_too(house: House) -> None:
     """Nobody knows of it: after a day it goes."""
     name = house.files.new_name()
-    house.files.write(name, b"sound")
+    put_sound(house.files, name)
     assert await house.sweep() == {}
     os.utime(house.files.directory / name, (1.0, 1.0))
     assert await house.sweep() == {"stray_files": 1}
+
+
+WRITES = """
+import sys
+from pathlib import Path
+from db.audio_files import AudioFiles
+
+spool = AudioFiles(Path(sys.argv[1])).spool()
+spool.write(b"a recording that is being made")
+print("written", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_a_killed_recording_is_none_and_goes_with_a_sweep(house: House, superuser: Query) -> None:
+    """kill -9 while a call is recorded: no row and no page knows of it, and a sweep takes it, far within the day."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", WRITES, str(house.data_dir)),
+        cwd=Path(__file__).parents[2],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"written\n"
+    process.kill()
+    await process.communicate()
+    (left,) = house.files.directory.iterdir()
+    assert left.suffix == ".part"
+    with pytest.raises(ValueError, match="random name"):
+        house.files.find(left.name)
+    assert await superuser("SELECT count(*) FROM recordings") == [(0,)]
+    assert await house.sweep() == {}, "it might still be written to"
+    before = time.time() - LEFT_BEHIND_S - 1
+    os.utime(left, (before, before))
+    assert await house.sweep() == {"stray_files": 1}
+    assert list(house.files.directory.iterdir()) == []
+
+
+async def test_a_process_that_dies_after_the_row_leaves_no_sound(house: House, superuser: Query) -> None:
+    """The row is there and the file never came: at its time the row goes, and nothing is missed."""
+    call_id = await call_of(house.database, house.place, "CA1", learner_id=None, caller_hash=None)
+    async with house.database.school(house.place.school_id) as session:
+        row = await recordings.add(session, call_id, timedelta(hours=1))
+    assert house.files.find(row.path) is None
+    await superuser("UPDATE recordings SET expires_at = now()")
+    assert (await house.sweep())["recordings"] == 1
+    assert await superuser("SELECT count(*) FROM recordings") == [(0,)]
 
 
 # --- the sweep
@@ -309,6 +361,21 @@ async def test_the_sweep_goes_through_every_school(house: House, keyring: Keyrin
     assert await house.sweep() == {"words": 1, "figures": 2}
     assert await house.sweep() == {}
     assert await found(superuser, keyring, SENTENCE) == []
+
+
+async def test_what_was_booked_seven_years_ago_goes_with_the_hourly_job(house: House, superuser: Query) -> None:
+    """Of every school, and of nobody any more by then; what is a day younger stays."""
+    south = await make_place(house.database, "South", "+34910000002")
+    for place in (house.place, south):
+        async with house.database.school(place.school_id) as session:
+            await ledger.book(session, Payer(place.school_id), [NewEntry("debrief", key, 7, 7) for key in ("a", "b")])
+    day = "now() - interval '7 years' + interval '1 day'"
+    await superuser(
+        f"UPDATE ledger_entries SET at = CASE key WHEN 'a' THEN now() - interval '85 months' ELSE {day} END"
+    )
+    (hourly,) = [job for job in all_jobs(house.storage, load(data_dir=house.data_dir)) if job.name == purge.SWEEP]
+    await hourly.body()
+    assert await superuser("SELECT key FROM ledger_entries") == [("b",), ("b",)]
 
 
 async def test_a_sweep_that_is_out_of_time_goes_on_with_the_next(house: House, superuser: Query) -> None:

@@ -20,13 +20,13 @@ from db.engine import Database
 from db.keyring import Keyring
 from db.ledger import NewEntry
 from db.limits import Payer
-from db.models import Call, Learner, School
-from db.models_money import BudgetAlert, BudgetHold, LedgerEntry
+from db.models import Call, Learner, Line, School
+from db.models_money import BudgetAlert, BudgetHold, BudgetPeriod, LedgerEntry
 from telephony import allowance
 from telephony.allowance import Allowance, Left
 from tests.db.conftest import Place, make_place
 from tests.db.money import utc
-from tests.telephony.school_line import CALLER, service, spoken, verbs
+from tests.telephony.school_line import CALL, CALLER, service, spoken, verbs
 from tutor.script.catalogue import load
 
 MINUTE = 60_000
@@ -217,7 +217,7 @@ def zone_far_from_midnight() -> str:
 
 async def test_a_spent_budget_lets_the_line_rest(database: Database, keyring: Keyring) -> None:
     """The sentence says so, and the school is told that it is all gone although a little is left."""
-    async with service(database, keyring) as line:
+    async with service(database, keyring, offline=False) as line:
         await put_budget(database, line.school_id, 1_000_000)
         async with database.school(line.school_id) as session:
             spent = [NewEntry("response", "a", 900_000, 900_000)]
@@ -227,6 +227,36 @@ async def test_a_spent_budget_lets_the_line_rest(database: Database, keyring: Ke
         async with database.school(line.school_id) as session:
             assert max(await session.scalars(select(BudgetAlert.percent))) == 100
             assert (await session.scalars(select(Call))).all() == []
+
+
+async def test_a_call_that_hears_why_not_costs_the_line_a_minute(database: Database, keyring: Keyring) -> None:
+    """Whether the line is closed or busy: the sentence takes the call. Asked again by the carrier, it costs it once."""
+    async with service(database, keyring, change=lambda door: replace(door, max_calls=1)) as line:
+        await put_budget(database, line.school_id, 5_000_000, scope="line")
+        await line.told("/twilio/voice", CallSid="CA" + "8" * 32)
+        for _ in range(2):
+            assert spoken(await line.told("/twilio/voice")) == EN.say("door.busy")
+        async with database.school(line.school_id) as session:
+            await session.execute(update(Line).values(open=False))
+        assert spoken(await line.told("/twilio/voice", CallSid="CA" + "9" * 32)) == EN.say("door.closed")
+        async with database.school(line.school_id) as session:
+            booked = (await session.scalars(select(LedgerEntry).order_by(LedgerEntry.id))).all()
+            (period,) = (await session.scalars(select(BudgetPeriod))).all()
+        assert [(one.kind, one.key, one.call_id) for one in booked] == [
+            ("carrier_minutes", f"turned_away:{CALL}", None),
+            ("carrier_minutes", f"turned_away:CA{'9' * 32}", None),
+        ]
+        assert period.spent == sum(one.charged_micro_usd for one in booked)
+        (of_the_line,) = {one.line_id for one in booked}
+        assert of_the_line is not None
+
+
+async def test_a_number_that_is_nobody_s_costs_nothing(database: Database, keyring: Keyring) -> None:
+    """Refused without a word, a call is not taken and not paid for."""
+    async with service(database, keyring) as line:
+        assert verbs(await line.told("/twilio/voice", To="+34910000099")) == ["Reject"]
+        async with database.school(line.school_id) as session:
+            assert (await session.scalars(select(LedgerEntry))).all() == []
 
 
 async def test_an_admitted_call_has_set_its_first_minutes_aside(database: Database, keyring: Keyring) -> None:
@@ -249,11 +279,12 @@ async def test_an_admitted_call_has_set_its_first_minutes_aside(database: Databa
             assert (await session.scalars(select(BudgetHold))).all() == []
 
 
+@pytest.mark.parametrize("offline", [False, True], ids=["the line rests", "listen and repeat"])
 async def test_of_many_who_call_at_once_only_those_are_admitted_whom_the_money_is_enough_for(
-    database: Database, keyring: Keyring
+    database: Database, keyring: Keyring, offline: bool
 ) -> None:
-    """Money for three: three menus, and the line rests for the others, in whatever order they come."""
-    async with service(database, keyring) as line:
+    """Money for three: three menus, and for the others none, in whatever order they come and whatever is offered."""
+    async with service(database, keyring, offline=offline) as line:
         await line.told("/twilio/voice")
         await put_budget(database, line.school_id, 100_000_000)
         async with database.school(line.school_id) as session:
@@ -266,12 +297,13 @@ async def test_of_many_who_call_at_once_only_those_are_admitted_whom_the_money_i
 
         async def ring(number: int) -> str:
             script = await line.told("/twilio/voice", CallSid=f"CA{number:032d}", From=f"+346001113{number:02d}")
-            return "menu" if script.find("Gather") is not None else spoken(script)
+            said = spoken(script)
+            return "menu" if script.find("Gather") is not None and said != EN.say("listen.offer") else said
 
         answers = await asyncio.gather(*(ring(number) for number in range(10)))
         # One has called before, and holds its part.
         assert answers.count("menu") == 2
-        assert answers.count(EN.say("door.budget_spent")) == 8
+        assert answers.count(EN.say("listen.offer" if offline else "door.budget_spent")) == 8
 
 
 async def test_a_cheap_model_needs_less_set_aside(database: Database, place: Place) -> None:

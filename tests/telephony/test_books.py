@@ -32,7 +32,7 @@ from tests.db.conftest import Place, make_place
 from tests.telephony.test_call import Carrier
 from tutor.realtime.events import InputTokens, OutputTokens, TranscriptionUsage, Usage
 from tutor.realtime.pricing import prices
-from tutor.realtime.protocol import Used
+from tutor.realtime.tab import Unsettled, Used
 from tutor.script.catalogue import load
 from tutor.talk.snapshot import Snapshot
 
@@ -272,6 +272,27 @@ async def test_two_losses_are_two_estimates(streams: Streams) -> None:
     assert (await streams.kinds()).count("estimate") == 4
 
 
+async def test_what_a_session_never_accounted_for_is_estimated_and_stays_marked(streams: Streams) -> None:
+    """A model that was lost in the middle of an answer, in a process that lives; and a stream that follows it."""
+    first = await streams.connect()
+    first.ledger.book(response("a"))
+    first.lose(Unsettled(responses=1, transcriptions=1))
+    assert not first.complete
+    await streams.checkpoint(first, whole=True)
+    await streams.reconnect()
+    second = await streams.connect()
+    second.lose(Unsettled(transcriptions=1))
+    call = await streams.close(second)
+    assert (call.cost_micro_usd, call.cost_complete) == (COST, False)
+    answer, words = [one for one in await entries(streams.database, streams.place) if one.kind == "estimate"]
+    assert answer.charged_micro_usd > COST + words.charged_micro_usd
+    assert words.charged_micro_usd == prices().minute_transcribed_at_most() > 0
+    assert (answer.quantity, words.quantity) == (
+        {"responses_lost": 1, "transcriptions_lost": 1},
+        {"responses_lost": 0, "transcriptions_lost": 1},
+    )
+
+
 async def test_a_transaction_that_fails_books_nothing_and_forgets_nothing(streams: Streams) -> None:
     """What could not be committed is pending until it is; kept twice, it costs once."""
     books = await streams.connect()
@@ -315,24 +336,38 @@ class Model:
         self.ready.set()
 
     def send(self, message: bytes) -> None:
-        """Nothing is answered."""
+        """Nothing is answered until it is left: then what runs is stopped, and paid for."""
+        event = json.loads(message)
+        if event["type"] == "response.cancel":
+            asyncio.get_running_loop().call_soon(self.ends, event["response_id"], 50)
+        elif event["type"] == "session.update" and event["session"]["audio"] == {"input": {"turn_detection": None}}:
+            asyncio.get_running_loop().call_soon(self.says, {"type": "session.updated", "session": {}})
 
     async def close(self) -> None:
         """Nothing is open."""
 
     def uses(self, name: str, audio_out: int) -> None:
         """A response without sound that is billed."""
-        assert self._receive is not None
+        self.begins(name)
+        self.ends(name, audio_out)
+
+    def begins(self, name: str) -> None:
+        """A response that is being made."""
+        self.says({"type": "response.created", "response": {"id": name}})
+
+    def ends(self, name: str, audio_out: int) -> None:
+        """It is over, and billed."""
         usage = {
             "total_tokens": 0,
             "input_token_details": {"text_tokens": 2_000, "audio_tokens": 400},
             "output_token_details": {"text_tokens": 20, "audio_tokens": audio_out},
         }
-        for message in (
-            {"type": "response.created", "response": {"id": name}},
-            {"type": "response.done", "response": {"id": name, "status": "completed", "usage": usage}},
-        ):
-            self._receive(json.dumps(message).encode())
+        self.says({"type": "response.done", "response": {"id": name, "status": "completed", "usage": usage}})
+
+    def says(self, event: dict[str, Any]) -> None:
+        """The server says something."""
+        assert self._receive is not None
+        self._receive(json.dumps(event).encode())
 
 
 class Warm(Prewarmer):
@@ -400,6 +435,24 @@ async def test_a_response_is_booked_when_it_is_over(database: Database, database
         await serving
     await watched.close()
     assert [entry.kind for entry in await entries(database, place)] == ["response", "response", "carrier_minutes"]
+
+
+async def test_an_answer_that_the_end_of_a_call_cuts_off_is_paid_for(database: Database, place: Place) -> None:
+    """The caller hangs up while the role speaks: what was made of the answer is in the closed call's ledger."""
+    call_id = await admitted(database, place)
+    model, carrier = Model(), Carrier()
+    async with driver(database, model) as answering, asyncio.timeout(30):
+        payload = {"call_id": str(call_id), "account": "AC1", "slower": False, "voice": 0}
+        serving = asyncio.create_task(answering.answer(cast(Any, carrier), Claim(place.school_id, payload)))
+        await model.ready.wait()
+        model.uses("resp_1", 100)
+        model.begins("resp_2")
+        carrier.end("caller")
+        await serving
+    call = await row_of(database, place, call_id)
+    booked = [entry for entry in await entries(database, place) if entry.kind == "response"]
+    assert [entry.quantity["audio_out"] for entry in booked] == [100, 50]
+    assert (call.cost_complete, call.cost_micro_usd) == (True, sum(entry.micro_usd or 0 for entry in booked))
 
 
 async def test_a_call_whose_own_limit_is_spent_ends_kindly_and_is_booked(database: Database, place: Place) -> None:

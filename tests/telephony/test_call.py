@@ -19,6 +19,7 @@ from tests.tutor.scenes import cafe
 from tutor.learning.timeline import Timeline
 from tutor.realtime import protocol
 from tutor.realtime.session import ModelUnavailable
+from tutor.realtime.tab import Used
 from tutor.talk.conversation import Conversation
 from tutor.talk.rules import Rules
 from tutor.talk.setup import turn_detection
@@ -94,12 +95,23 @@ class ModelSession:
     def __init__(self, receive: Callable[[bytes], None], lost: Callable[[protocol.ModelFailed], None]) -> None:
         self.lost = lost
         self.sent: list[dict[str, Any]] = []
+        self.leaving: list[dict[str, Any]] | None = None
+        """What was sent since the call was over, which is answered."""
         self.closed = False
         self.expires_at: int | None = None
         self._receive = receive
 
     def send(self, message: bytes) -> None:
-        self.sent.append(json.loads(message))
+        event = json.loads(message)
+        if self.leaving is None:
+            self.sent.append(event)
+            return
+        self.leaving.append(event)
+        answer: dict[str, Any] = {"session": {}}
+        if event["type"] == "response.cancel":
+            answer = {"response": {"id": event["response_id"], "status": "cancelled", "usage": {"total_tokens": 7}}}
+        kind = "response.done" if event["type"] == "response.cancel" else "session.updated"
+        asyncio.get_running_loop().call_soon(lambda: self.says(kind, **answer))
 
     async def close(self) -> None:
         self.closed = True
@@ -140,7 +152,8 @@ class Stage:
         self.timeline = Timeline()
         self.talk = Conversation(SCENE, Rules(limit_ms), self.timeline)
         self.clips: dict[ClipKey, bytes] = {}
-        self.used: list[protocol.Used] = []
+        self.used: list[Used] = []
+        self.used_when_settled = 0
         self.sessions: list[ModelSession] = []
         self.refuse = refuse
         if cached:
@@ -160,6 +173,10 @@ class Stage:
 
     async def serve(self) -> None:
         await self.call.run()
+        for session in self.sessions:
+            session.leaving = []
+        await self.call.settle()
+        self.used_when_settled = len(self.used)
         await self.call.close()
 
     def key(self, text: str, language: str) -> ClipKey:
@@ -229,6 +246,23 @@ def test_what_the_caller_says_over_the_greeting_is_kept_and_sent_when_listening_
     assert sent[listening]["session"]["audio"]["input"]["turn_detection"]["type"] == "server_vad"
     assert sent[listening + 1]["type"] == "input_audio_buffer.append"
     assert len(base64.b64decode(sent[listening + 1]["audio"])) == 8_000
+
+
+def test_an_answer_that_the_caller_hung_up_on_is_paid_for() -> None:
+    """It is stopped and its usage told before the call is written down, without another word to the conversation."""
+
+    async def play(stage: Stage) -> None:
+        await stage.until(2_000)
+        stage.model.speaks("r1", "i1", 900, "Claro que sí", whole=False)
+        await stage.until(2_100)
+        stage.carrier.end("caller")
+
+    stage = on_stage(play)
+    assert stage.model.leaving is not None
+    assert [event["type"] for event in stage.model.leaving] == ["session.update", "response.cancel"]
+    assert [used.id for used in stage.used] == ["r1"]
+    assert stage.used_when_settled == 1
+    assert stage.model.closed
 
 
 def test_a_cold_greeting_is_read_by_the_model_and_becomes_a_clip() -> None:

@@ -11,17 +11,20 @@ from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
-from db import calls, class_prompts, debriefs, endings, learners, lines, pins
+from db import calls, class_prompts, debriefs, endings, learners, ledger, limits, lines, pins
 from db.endings import Ending, NewEvent
 from db.engine import Database
 from db.keyring import Keyring
-from db.models import Learner, Line
+from db.ledger import NewEntry
+from db.models import Call, Learner, Line, School
+from db.models_money import BudgetHold
 from rehearsal import twiml as strict
 from telephony.answering import call_limit_ms
 from telephony.ivr.record import MenuRecord
 from tests.telephony.school_line import CALL, CALLER, SCENES, Service, service, spoken, verbs
+from tests.telephony.test_allowance import zone_far_from_midnight
 from tutor.learning.debrief import Debrief
 from tutor.script.catalogue import load
 
@@ -260,6 +263,100 @@ async def test_somebody_else_is_a_guest(line: Service) -> None:
     assert spoken(script).startswith("At the café")
     row = await line.row()
     assert (row.learner_id, MenuRecord.read(row.menu).level) == (None, "A1")
+
+
+async def test_somebody_else_is_asked_for_their_language(database: Database, keyring: Keyring) -> None:
+    """Where a line serves several, whoever is none of the family hears what a newcomer hears, and practises as that."""
+    async with service(database, keyring, natives=["en", "fr"], targets=["es"]) as line:
+        await learner(line, "Ana"), await learner(line, "Luis")
+        await line.told("/twilio/voice")
+        script = await answer(line, 1, "3")
+        offered = (language.say("callers.language", key=str(key)) for key, language in enumerate((EN, FR), 1))
+        assert spoken(script) == " | ".join(offered)
+        script = await answer(line, 2, "2")
+        assert spoken(script).startswith(FR.say("menu.notice", school=SCHOOL)), "who answers, in their own language"
+        assert FR.say("callers.level", target=FR.name_of("es")) in spoken(script)
+        script = await answer(line, 3, "2")
+        assert FR.scenes["cafe_order"].title in spoken(script)
+        row = await line.row()
+        record = MenuRecord.read(row.menu)
+        assert (row.learner_id, record.native, record.level) == (None, "fr", "B1")
+
+
+# --- whose minutes they are
+
+
+async def talked(line: Service, whose: UUID, minutes: float) -> None:
+    """A call in which a learner talked for so long, today."""
+    began = datetime.now(UTC) - timedelta(minutes=40)
+    async with line.database.school(line.school_id) as session:
+        # A day that began within the last forty minutes would have its own half hour.
+        await session.execute(update(School).values(timezone=zone_far_from_midnight()))
+        call = await calls.open_call(
+            session,
+            school_id=line.school_id,
+            line_id=(await session.scalars(select(Line.id))).one(),
+            carrier_sid=f"CA{whose.hex}",
+            account_sid="AC1",
+            max_calls=100,
+            learner_id=whose,
+        )
+        ended = {"started_at": began, "connected_at": began, "ended_at": began + timedelta(minutes=minutes)}
+        await session.execute(update(Call).where(Call.id == call.id).values(state="closed", **ended))
+
+
+async def test_minutes_are_asked_for_once_it_is_known_whose_they_are(line: Service) -> None:
+    """Whoever has used theirs hears so at once, in their own language, and no scene begins; others go on."""
+    ana, _ = await learner(line, "Ana", native="fr"), await learner(line, "Luis")
+    await talked(line, ana, 29.5)
+    await line.told("/twilio/voice")
+    for _ in range(2):
+        script = await answer(line, 1, "1")
+        assert verbs(script) == ["Say", "Hangup"]
+        assert spoken(script) == FR.say("door.minutes_used")
+    row = await line.row()
+    assert (row.state, row.end_reason, row.learner_id) == ("closed", "left_menu", ana)
+    assert CALL in line.released
+    await line.told("/twilio/voice", CallSid="CAsecond")
+    script = await answer(line, 1, "2", CallSid="CAsecond")
+    assert script.find("Gather") is not None
+
+
+async def test_minutes_are_those_of_the_pin(line: Service) -> None:
+    """At a telephone with minutes left, whoever has none of their own does not begin a scene."""
+    used, fresh = await learner(line, number="+34600999888"), await learner(line, number="+34600999777")
+    await talked(line, used, 29.5)
+    script = await enter(line, await pin_of(line, "learner", used))
+    assert spoken(script) == EN.say("door.minutes_used")
+    script = await enter(line, await pin_of(line, "learner", fresh), CallSid="CAsecond")
+    assert spoken(script).startswith(EN.say("pin.welcome"))
+
+
+async def test_a_budget_of_a_learner_is_asked_for(line: Service) -> None:
+    """Money that is set aside for the call itself does not count against it; money that is gone does."""
+    ana, luis = await learner(line, "Ana"), await learner(line, "Luis")
+    async with line.database.school(line.school_id) as session:
+        await limits.put(
+            session, school_id=line.school_id, scope="school", period="day", unit="micro_usd", amount=400_000
+        )
+        await limits.put(
+            session, school_id=line.school_id, scope="learner", period="day", unit="micro_usd", amount=500_000
+        )
+    for key, whose, turned_away in (("1", ana, False), ("2", luis, True)):
+        sid = f"CA{key}"
+        if turned_away:
+            async with line.database.school(line.school_id) as session:
+                payer = limits.Payer(line.school_id, learner_id=whose)
+                await ledger.book(session, payer, [NewEntry("response", "a", 450_000, 450_000)])
+                await limits.put(
+                    session, school_id=line.school_id, scope="school", period="day", unit="micro_usd", amount=9_000_000
+                )
+        await line.told("/twilio/voice", CallSid=sid)
+        script = await answer(line, 1, key, CallSid=sid)
+        assert (spoken(script) == EN.say("door.budget_spent")) is turned_away
+        await line.post("/twilio/status", CallSid=sid, CallStatus="completed", SequenceNumber="1")
+    async with line.database.school(line.school_id) as session:
+        assert (await session.scalars(select(BudgetHold))).all() == []
 
 
 # --- a teacher

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
-from db import calls, digests, endings
+from db import calls, chains, digests, endings
 from db.endings import Ending, NewEvent
 from db.engine import Database
 from db.keyring import Keyring
@@ -25,6 +26,7 @@ from telephony.ledger import Ledger
 from telephony.twilio.door import Door
 from tests.telephony.school_line import Service, service, spoken
 from tests.tutor.scenes import cafe
+from tutor.learning.metrics import measure
 from tutor.learning.timeline import Timeline
 from tutor.realtime.pricing import prices
 from tutor.script.catalogue import load
@@ -270,6 +272,23 @@ async def test_it_can_break_off_again(line: Service) -> None:
     assert OFFER in spoken(await line.told("/twilio/voice", CallSid="CAthird"))
 
 
+async def test_the_scene_stays_as_it_began(line: Service) -> None:
+    """Every call of a play names the first, which chooses the twist; who begins anew may meet another one."""
+    first = await broke_off(line)
+    for sid in ("CAagain", "CAthird"):
+        await line.told("/twilio/voice", CallSid=sid)
+        await answer(line, 1, "1", sid)
+        await line.post("/twilio/status", CallSid=sid, CallStatus="completed", SequenceNumber="1")
+    await line.told("/twilio/voice", CallSid="CAfresh")
+    await answer(line, 1, "2", "CAfresh")
+    rows = [await line.row(sid) for sid in ("CAbroken", "CAagain", "CAthird", "CAfresh")]
+    assert [row.began_in for row in rows] == [None, first, first, None]
+    async with line.database.school(line.school_id) as session:
+        seeds = [await chains.seed(session, row) for row in rows]
+    assert len(set(seeds[:3])) == 1
+    assert seeds[3] != seeds[0]
+
+
 async def test_goals_of_two_calls_are_told_once(line: Service) -> None:
     """A goal that was reached before the line broke counts once in the class's week, wherever the talk went on."""
     await broke_off(line)
@@ -301,6 +320,25 @@ def test_a_conversation_enters_another_call_without_its_alarms() -> None:
     assert [at_ms for at_ms, _, _ in snapshot.events] == [-30_000, -23_000, -23_000, -22_000]
     again = continued(Snapshot.read(snapshot.write()))
     assert again == snapshot, "a call that broke off before anything was said adds no time"
+
+
+def test_what_was_heard_keeps_its_place() -> None:
+    """Where the voice sounded moves with the clock, so that pauses before the line broke can still be measured."""
+    snapshot = continued(conversation(*GOALS, speech={"start_ms": 3_100, "end_ms": 4_900}))
+    spoken = next(data for _, kind, data in snapshot.events if kind == "speech")
+    assert spoken == {"start_ms": -26_900, "end_ms": -25_100}
+    events = [NewEvent(at_ms, kind, data) for at_ms, kind, data in snapshot.events]
+    measures = measure("es", snapshot.turns, events, silence_ms=1_100, goals=5)
+    assert (measures.learner_turns, measures.phonation_ms) == (1, 1_800)
+
+
+def test_what_is_due_stays() -> None:
+    """What the role was to bring up from the beginning it goes on with, whatever else is due by now."""
+    kept = conversation()
+    began = [(at_ms, kind, {**data, "due": ["la cuenta"]}) for at_ms, kind, data in kept.events if kind == "began"]
+    assert continued(msgspec.structs.replace(kept, events=began)).due == ("la cuenta",)
+    assert kept.due == ()
+    assert msgspec.structs.replace(kept, events=[]).due is None
 
 
 def test_a_role_goes_on_where_it_was() -> None:

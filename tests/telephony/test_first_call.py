@@ -387,7 +387,7 @@ async def test_languages_are_chosen_again_in_the_settings(line: Service) -> None
     """Settings, key 6: a learner who changes keeps the new language; how far they are there is asked if unknown."""
     await line.enrolled(native="fr", target="es", level="B1")
     script = await pressed(line, "0")
-    assert spoken(script).endswith(FR.say("callers.settings"))
+    assert FR.say("callers.settings") in spoken(script)
     script = await pressed(line, "0", "6")
     assert EN.say("callers.language", key="1") in spoken(script)
     script = await pressed(line, "0", "6", "3", "2")

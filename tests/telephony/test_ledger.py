@@ -6,7 +6,7 @@ from db.ledger import Used as UsedBefore
 from telephony.ledger import Ledger
 from tutor.realtime.events import InputTokens, OutputTokens, TranscriptionUsage, Usage
 from tutor.realtime.pricing import prices
-from tutor.realtime.protocol import Used
+from tutor.realtime.tab import Used
 
 RESPONSE = Used("response", Usage(100, InputTokens(40, 60), OutputTokens(5, 80)), "resp_1")
 TRANSCRIPT = Used("transcription", TranscriptionUsage(type="duration", seconds=6.0), "item_1")

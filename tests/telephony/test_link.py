@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from telephony.link import ATTEMPT_TIMEOUT_S, ATTEMPTS_AFTER_S, ModelLink
+from telephony.link import ATTEMPT_TIMEOUT_S, ATTEMPTS_AFTER_S, HASTE_S, SETTLE_S, ModelLink
 from tests import virtual_time
 from tutor.realtime.protocol import ModelEvent, ModelFailed
 from tutor.realtime.session import ModelUnavailable
+from tutor.realtime.tab import Unsettled, Used
 
 GONE = ModelFailed("gone", "The connection is gone.", again=True)
 REFUSED = ModelUnavailable("The model's server refused the API key.", code="invalid_api_key", again=False)
@@ -19,16 +22,40 @@ HANGS = "hangs"
 
 @dataclass
 class FakeSession:
-    """A session that writes down what it was sent."""
+    """A session that writes down what it was sent, and answers when it is left, unless it is ``mute``."""
 
     expires_at: int | None
+    receive: Callable[[bytes], None]
     lost: Callable[[ModelFailed], None]
+    mute: bool = False
     sent: list[bytes] = field(default_factory=list)
+    leaving: list[dict[str, Any]] = field(default_factory=list)
+    """What was sent from the moment at which it was left."""
     closed: bool = False
 
     def send(self, message: bytes) -> None:
         """Keeps the event."""
-        self.sent.append(message)
+        event = json.loads(message)
+        if event["type"] == "session.update" and "input" in event["session"]["audio"]:
+            self.leaving.append(event)
+            self._answer("session.updated", session={})
+        elif self.leaving:
+            self.leaving.append(event)
+            self._answer("response.done", response={"id": event["response_id"], "status": "cancelled", "usage": {}})
+        else:
+            self.sent.append(message)
+
+    def says(self, type_: str, **fields: Any) -> None:
+        """The server says something."""
+        self.receive(json.dumps({"type": type_, **fields}).encode())
+
+    def begins(self, response: str) -> None:
+        """The server begins a response."""
+        self.says("response.created", response={"id": response})
+
+    def _answer(self, type_: str, **fields: Any) -> None:
+        if not self.mute:
+            asyncio.get_running_loop().call_later(0.1, lambda: self.says(type_, **fields))
 
     async def close(self) -> None:
         """Ends at once."""
@@ -47,12 +74,14 @@ class Bench:
         self.tried_at: list[float] = []
         self.events: list[ModelEvent] = []
         self.told: list[str] = []
+        self.unsettled: list[Unsettled] = []
         self.link = ModelLink(
             self.connect,
             self,
             bytes_per_ms=8,
             on_back=lambda: self.told.append("back"),
             on_gone=lambda: self.told.append("gone"),
+            on_unsettled=self.unsettled.append,
             renew_before_s=120.0,
             wall=lambda: asyncio.get_running_loop().time(),
         )
@@ -66,7 +95,7 @@ class Bench:
             raise step
         if step == HANGS:
             await asyncio.Event().wait()
-        session = FakeSession(int(now) + self.expires_after_s if self.expires_after_s else None, lost)
+        session = FakeSession(int(now) + self.expires_after_s if self.expires_after_s else None, receive, lost)
         self.sessions.append(session)
         return session
 
@@ -230,3 +259,119 @@ def test_closing_ends_every_session_and_every_try() -> None:
     assert [session.closed for session in ready.sessions] == [True, True]
     underway = play(Bench([HANGS]), a_second)
     assert (underway.sessions, underway.told) == ([], [])
+
+
+# --- what a session that is left has used
+
+
+def test_what_runs_is_stopped_and_paid_for_before_a_session_is_closed() -> None:
+    """Also what begins while it is left: the server may have heard a turn's end before it heard of the leaving."""
+
+    async def course(bench: Bench) -> None:
+        await a_second(bench)
+        (session,) = bench.sessions
+        session.begins("r1")
+        settling = asyncio.create_task(bench.link.settle())
+        await asyncio.sleep(0.05)
+        session.begins("r2")
+        await settling
+        used.extend(event.id for event in bench.events if isinstance(event, Used))
+
+    used: list[str] = []
+    bench = play(Bench(), course)
+    (session,) = bench.sessions
+    assert [event.get("response_id") for event in session.leaving] == [None, "r1", "r2"]
+    assert session.leaving[0]["session"]["audio"]["input"] == {"turn_detection": None}
+    assert used == ["r1", "r2"]
+    assert session.closed
+    assert bench.unsettled == []
+
+
+def test_nothing_but_usage_is_heard_of_a_session_that_was_left() -> None:
+    """Its late sound and its late words are nobody's, and nothing is asked of it any more."""
+
+    async def course(bench: Bench) -> None:
+        await a_second(bench)
+        old = bench.link.protocol
+        bench.sessions[0].begins("r1")
+        bench.link.renew()
+        await asyncio.sleep(0.05)
+        old.respond()
+        bench.sessions[0].says("input_audio_buffer.speech_started", item_id="u1", audio_start_ms=0)
+        bench.sessions[0].says("response.output_audio.delta", response_id="r1", item_id="i1", delta="/////w==")
+        await a_second(bench)
+
+    bench = play(Bench(), course)
+    assert [type(event) for event in bench.events] == [Used]
+    assert bench.sessions[0].sent == []
+
+
+def test_a_session_that_says_nothing_more_leaves_an_open_account() -> None:
+    """It has its time, less of it while the caller waits, and is given up: what it says later is not paid twice."""
+    for haste, limit_s in ((False, SETTLE_S), (True, HASTE_S)):
+
+        async def course(bench: Bench, haste: bool = haste, limit_s: float = limit_s) -> None:
+            await a_second(bench)
+            (session,) = bench.sessions
+            session.mute = True
+            session.begins("r1")
+            session.says("input_audio_buffer.committed", item_id="u1")
+            began = asyncio.get_running_loop().time()
+            await bench.link.settle(haste=haste)
+            assert asyncio.get_running_loop().time() - began == limit_s
+            session.says("response.done", response={"id": "r1", "usage": {}})
+
+        bench = play(Bench(), course)
+        assert bench.unsettled == [Unsettled(1, 1)]
+        assert not any(isinstance(event, Used) for event in bench.events)
+        assert bench.sessions[0].closed
+
+
+def test_a_lost_session_cannot_account_for_what_ran() -> None:
+    """What it was asked for and had begun is open, told once; what was accounted for is not."""
+
+    async def course(bench: Bench) -> None:
+        await a_second(bench)
+        (session,) = bench.sessions
+        session.begins("r1")
+        session.says("response.done", response={"id": "r1", "usage": {}})
+        session.begins("r2")
+        bench.link.protocol.aside("greet", "g", "Read.", ["Hola"])
+        session.lost(GONE)
+        bench.link.renew()
+        await a_second(bench)
+
+    bench = play(Bench(), course)
+    assert bench.unsettled == [Unsettled(2, 0)]
+    assert bench.sessions[0].leaving == []
+
+
+def test_a_session_lost_in_silence_has_accounted_for_everything() -> None:
+    """Nothing ran and nothing was asked for: the call's cost is as exact as before."""
+
+    async def course(bench: Bench) -> None:
+        await a_second(bench)
+        bench.sessions[0].lost(GONE)
+        bench.link.renew()
+        await a_second(bench)
+
+    assert play(Bench(), course).unsettled == []
+
+
+def test_the_words_of_a_turn_are_waited_for() -> None:
+    """A caller who hangs up on their last word: its transcription is paid for, and not waited for any longer."""
+
+    async def course(bench: Bench) -> None:
+        await a_second(bench)
+        (session,) = bench.sessions
+        session.says("input_audio_buffer.committed", item_id="u1")
+        usage = {"type": "duration", "seconds": 1.2}
+        completed = "conversation.item.input_audio_transcription.completed"
+        asyncio.get_running_loop().call_later(0.4, lambda: session.says(completed, item_id="u1", usage=usage))
+        began = asyncio.get_running_loop().time()
+        await bench.link.settle()
+        assert round(asyncio.get_running_loop().time() - began, 3) == 0.4
+
+    bench = play(Bench(), course)
+    assert [event.id for event in bench.events if isinstance(event, Used)] == ["u1"]
+    assert bench.unsettled == []

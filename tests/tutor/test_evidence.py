@@ -188,7 +188,7 @@ def test_each_note_of_a_pattern_let_it_pass() -> None:
 @pytest.mark.parametrize(("turns", "focus", "used"), [(8, "plural", True), (7, "plural", False), (8, "", False)])
 def test_a_pattern_without_a_note_was_used_where_it_was_practised(turns: int, focus: str, used: bool) -> None:
     """In a conversation of eight turns whose focus it was; elsewhere silence says nothing."""
-    said = [learner(3 + 4 * at, "Dos cafés.", 3) for at in range(turns)]
+    said = [turn for at in range(turns) for turn in (role(8 * at, "¿Sí?"), learner(8 * at + 3, "Dos cafés.", 3))]
     assert evidence(card("plural", "focus"), SCENE, said, [], focus=focus) == Evidence(used=used)
 
 

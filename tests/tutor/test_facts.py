@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 from db.endings import NewEvent, NewTurn
 from db.models import CallEvent
 from db.models import Turn as TurnRow
+from telephony.segments import segments
 from tests.tutor.scenes import cafe
 from tutor.learning import timeline
+from tutor.learning.debrief import plain
 from tutor.learning.facts import Facts, Hint, Reached, worth_a_message
+from tutor.learning.message import compose
+from tutor.learning.metrics import measure
 
 SCENE = cafe()  # A1: 1,100 ms of silence end a turn
 SILENCE_MS = SCENE.level.silence_ms
@@ -113,8 +117,8 @@ def test_the_rows_of_the_database_and_the_timeline_serve_alike() -> None:
 @pytest.mark.parametrize(
     ("text", "length_ms", "counts"),
     [
-        ("Sí", 300, True),
-        ("Sí", 299, False),
+        ("Sí", SILENCE_MS + 300, True),
+        ("Sí", SILENCE_MS + 299, False),
         ("Mm-hm.", 2_000, False),
         ("Hm", 2_000, False),
         ("Mm, un café.", 2_000, True),
@@ -125,8 +129,32 @@ def test_the_rows_of_the_database_and_the_timeline_serve_alike() -> None:
     ],
 )
 def test_a_turn_is_speech_and_not_a_cough(text: str | None, length_ms: int, counts: bool) -> None:
-    """300 ms with words, or a second of speech beyond the silence that ended it where nobody could transcribe it."""
+    """Beyond the silence that ended it: 300 ms with words, or a second of speech that nobody could transcribe."""
     assert Facts.of(SCENE, [learner(text, length_ms)], []).turns == counts
+
+
+def test_turns_are_counted_as_they_are_measured() -> None:
+    """Who goes on before anybody has answered takes one turn, and what nobody understood of a noise over the role none.
+
+    Seven such turns are not told as eight, whoever counts.
+    """
+    turns = []
+    for at_ms in range(0, 70_000, 10_000):
+        turns += [
+            Turn("role", at_ms, at_ms + 2_000, "¿Qué le sirvo?"),
+            Turn("learner", at_ms + 1_500, at_ms + 1_900, "Sí."),
+            Turn("learner", at_ms + 3_000, at_ms + 5_000, "Un café…"),
+            Turn("learner", at_ms + 6_000, at_ms + 8_500, "…con leche, por favor."),
+        ]
+    facts = Facts.of(SCENE, turns, [])
+    measures = measure("es", turns, [], silence_ms=SILENCE_MS, goals=5)
+    assert facts.turns == measures.learner_turns == 7
+    debrief = plain(facts, SCENE, ())
+    assert "7" not in compose(debrief, facts, SCENE.native, count=segments, first=False)
+    turns += [Turn("role", 80_000, 82_000, "¿Algo más?"), Turn("learner", 83_000, 85_500, "Nada más.")]
+    facts = Facts.of(SCENE, turns, [])
+    told = compose(debrief, facts, SCENE.native, count=segments, first=False)
+    assert told.startswith(SCENE.native.say("debrief.turns", count="8"))
 
 
 def test_a_goal_counts_once_and_only_if_the_scene_has_it() -> None:
@@ -164,7 +192,12 @@ def test_four_turns_or_a_goal_are_worth_a_message(turns: int, goals: int, worth:
     """A hang-up gets one like any other end."""
     events = [goal(name) for name in ("greet", "order_drink", "detail")[:goals]]
     events.append(Event(99_000, "ended", {"reason": "caller_hung_up"}))
-    assert worth_a_message(Facts.of(SCENE, [learner("hola")] * turns, events)) == worth
+    said = [
+        turn
+        for at_ms in range(0, turns * 5_000, 5_000)
+        for turn in (Turn("role", at_ms, at_ms + 1_000, "¿Sí?"), Turn("learner", at_ms + 2_000, at_ms + 4_500, "hola"))
+    ]
+    assert worth_a_message(Facts.of(SCENE, said, events)) == worth
 
 
 texts = st.none() | st.text(max_size=20)

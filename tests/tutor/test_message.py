@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,7 @@ from rehearsal.messages import is_gsm7, segments
 from tests.tutor.scenes import cafe
 from tutor.learning.debrief import LONGEST_PHRASE, LONGEST_SENTENCE, Debrief, plain
 from tutor.learning.facts import Facts, Reached
+from tutor.learning.insights import Insight, Kind, Period
 from tutor.learning.message import MAX_SEGMENTS, compose, confirmation, help_reply, plain_typography
 from tutor.script.catalogue import load
 from tutor.script.language import NATIVE_STRINGS, Language
@@ -110,6 +111,27 @@ def test_what_halves_the_room_makes_way_for_what_was_left_out() -> None:
     )
 
 
+@each_native
+def test_an_insight_takes_nothing_else_s_room(native: Language) -> None:
+    """It stands behind the turns where it fits, and where it does not the message is as it would be without it."""
+    insight = Insight("faster", "week", 0.4).sentence(native)
+    told_in = []
+    for goals in (("greet",), ("greet", "order_drink", "detail", "price")):
+        known = facts("cafe_order", *goals, native=native.tag, turns=12)
+        scene = cafe(native=native.tag, target="en" if native.base == "es" else "es")
+        told = plain(known, scene, ("cafe_order",))
+        for link, first in ((None, False), (LINK, True)):
+            bare = compose(told, known, native, count=segments, link=link, first=first, key="1")
+            text = compose(told, known, native, count=segments, link=link, first=first, key="1", insight=insight)
+            assert segments(text) <= MAX_SEGMENTS
+            said = plain_typography(insight)
+            assert text == bare or text.replace(f"{said} ", "", 1).replace(said, "", 1) == bare
+            told_in.append(said in text)
+    assert any(told_in) or native.base in HALF_SPACE
+    too_long = compose(told, known, native, count=segments, link=LINK, first=True, insight="x" * 400)
+    assert too_long == compose(told, known, native, count=segments, link=LINK, first=True)
+
+
 def test_accents_stay_and_typography_goes() -> None:
     """Letters are never replaced; curly quotes, dashes, ellipses and hard spaces are, and words are composed."""
     told = debrief(praise="You said “Sí” – and\u00a0went on… l’eau", keep="¿Co\u0301mo esta\u0301 «usted»?")
@@ -173,13 +195,16 @@ debriefs = st.builds(
     link=st.none() | st.integers(1, 300).map(lambda size: "https://l.example/" + "x" * size),
     first=st.booleans(),
     key=st.none() | st.sampled_from("12348"),
+    better=st.none()
+    | st.builds(Insight, st.sampled_from(get_args(Kind)), st.sampled_from(get_args(Period)), st.floats(0.1, 9)),
 )
 def test_any_debrief_fits_two_segments(
-    native: Language, told: Debrief, turns: int, link: str | None, first: bool, key: str | None
+    native: Language, told: Debrief, turns: int, link: str | None, first: bool, key: str | None, better: Insight | None
 ) -> None:
     """Whatever the model wrote within its limits, however long the address; how to stop is never left out."""
     known = facts("debate_radio", *told.can_dos, turns=turns, native=native.tag)
-    text = compose(told, known, native, count=segments, link=link, first=first, key=key)
+    insight = better.sentence(native) if better is not None else ""
+    text = compose(told, known, native, count=segments, link=link, first=first, key=key, insight=insight)
     assert segments(text) <= MAX_SEGMENTS
     assert not first or "STOP" in text
     assert plain_typography(text) == text

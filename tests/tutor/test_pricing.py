@@ -53,6 +53,13 @@ def test_a_transcription_is_billed_by_duration_or_by_tokens() -> None:
     assert prices().transcript("gpt-4o-mini-transcribe", by_tokens) == 100 * 3 + 10 * 3 + 20 * 5
 
 
+def test_seconds_are_priced_as_they_were_written() -> None:
+    """0.04 s are exactly 3 micro-dollars, and 5.16 s 387: what a float adds to them is not rounded up."""
+    for milliseconds in range(0, 20_000, 40):
+        usage = TranscriptionUsage(type="duration", seconds=milliseconds / 1000)
+        assert prices().transcript("gpt-transcribe", usage) == milliseconds // 40 * 3
+
+
 def test_without_the_split_of_cached_tokens_the_upper_bound_is_booked() -> None:
     """A ledger may show too much, never too little."""
     bare = Usage(10, InputTokens(10, 0, 10, None), OutputTokens(0, 0))

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from tutor.learning.coverage import coverage
-from tutor.learning.facts import EventRecord, Facts, TurnRecord
+from tutor.learning.facts import Facts
 from tutor.learning.patterns import notes_of
+from tutor.learning.recorded import EventRecord, TurnRecord
 from tutor.script.language import Language
 from tutor.script.scene import Scene
 

@@ -8,45 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
+from tutor.learning.metrics_turns import Record
+from tutor.learning.recorded import EventRecord, TurnRecord
 from tutor.script.scene import Scene
-from tutor.talk.goals import words
-
-LEAST_TURN_MS = 300
-"""Shorter sounds are no turn (tutoring.md §1A row 106)."""
-
-UNTRANSCRIBED_MS = 1_000
-"""Speech nobody transcribed counts as a turn from here on: a cough and a chair are shorter."""
 
 LEAST_TURNS = 4
 """A call with fewer learner turns and no goal gets no message (tutoring.md §5.6)."""
-
-
-class TurnRecord(Protocol):
-    """A turn as it is kept; milliseconds from the start of the media."""
-
-    @property
-    def speaker(self) -> str: ...
-    @property
-    def text(self) -> str | None: ...
-    @property
-    def start_ms(self) -> int: ...
-    @property
-    def end_ms(self) -> int | None: ...
-    @property
-    def cut(self) -> bool: ...
-
-
-class EventRecord(Protocol):
-    """An event as it is kept."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def at_ms(self) -> int: ...
-    @property
-    def data(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +46,7 @@ class Facts:
     native: str
     target: str
     turns: int = 0
-    """The learner's turns: at least 300 ms, with words, or long enough without a transcript."""
+    """The learner's turns, as they are measured (``metrics_turns.Record.speaking``)."""
     goals: tuple[Reached, ...] = ()
     """In the order in which they were reached."""
     hints: tuple[Hint, ...] = ()
@@ -101,7 +69,7 @@ class Facts:
         Goals that the scene does not have (it was changed since) are left out.
         """
         known = {goal.id for goal in scene.scenario.goals}
-        spoken = [turn for turn in turns if turn.speaker == "learner" and _is_turn(turn, scene.level.silence_ms)]
+        record = Record.read(scene.target.tag, turns, events, silence_ms=scene.level.silence_ms)
         # A call that was taken up again may have ended before.
         ended = next((event for event in reversed(events) if event.kind == "ended"), None)
         last_ms = max((*(turn.end_ms or turn.start_ms for turn in turns), *(event.at_ms for event in events), 0))
@@ -111,7 +79,7 @@ class Facts:
             level=scene.level.name,
             native=scene.native.tag,
             target=scene.target.tag,
-            turns=len(spoken),
+            turns=record.learner_turns,
             goals=_goals(events, known),
             hints=tuple(
                 Hint(event.data["goal"], event.data["rung"])
@@ -146,17 +114,6 @@ class Facts:
 def worth_a_message(facts: Facts) -> bool:
     """Whether there is enough to say: four learner turns, or any goal; hang-ups count like any other end."""
     return facts.turns >= LEAST_TURNS or bool(facts.goals)
-
-
-def _is_turn(turn: TurnRecord, silence_ms: int) -> bool:
-    """Whether a recorded stretch is a turn of the learner. It includes the silence that ended it."""
-    length_ms = (turn.end_ms or turn.start_ms) - turn.start_ms
-    if length_ms < LEAST_TURN_MS:
-        return False
-    said = words(turn.text or "")
-    if said:
-        return not all(set(word) <= set("hm") for word in said)  # "mhm" listens, it does not take the turn
-    return length_ms - silence_ms >= UNTRANSCRIBED_MS
 
 
 def _goals(events: Iterable[EventRecord], known: set[str]) -> tuple[Reached, ...]:

@@ -1,11 +1,13 @@
-"""Numbers as people of a language write them, in plain text: a text message stays one. Knows no sentence."""
+"""Numbers and times as people of a language write them, in plain text: a text message stays one. Knows no sentence."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from babel import Locale
 from babel.core import UnknownLocaleError
+from babel.dates import format_datetime
 from babel.numbers import format_decimal, format_percent
 
 from tutor.script.language import Language
@@ -22,6 +24,11 @@ def number(value: int, language: Language) -> str:
 def percent(share: float, language: Language) -> str:
     """A share of 1 in whole percents, rounded: ``40%`` or ``40 %``."""
     return format_percent(round(share, 2), format=None, locale=_locale(language)).translate(_SPACES)
+
+
+def weekday_and_time(at: datetime, language: Language) -> str:
+    """A moment of this week, as clocks show it where ``at`` is: ``Sunday 17:14``."""
+    return format_datetime(at, "EEEE HH:mm", locale=_locale(language)).translate(_SPACES)
 
 
 def _locale(language: Language) -> Locale:

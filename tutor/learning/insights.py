@@ -7,15 +7,18 @@ them in what a model wrote. Pure: knows no database and no call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import mean, median
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
+
+from msgspec import ValidationError
 
 from tutor.learning.facts import Facts
 from tutor.learning.figures import number, percent
 from tutor.learning.message import TOLD_TURNS
+from tutor.learning.metrics import Measures
 from tutor.script.language import Language
 from tutor.script.scene import Scene
 
@@ -57,6 +60,32 @@ class Measured(Protocol):
     def support_index(self) -> float | None: ...
     @property
     def understood_share(self) -> float | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The measures of a call that are compared, as they were kept."""
+
+    at: datetime
+    median_latency_ms: float | None
+    learner_turns: int
+    support_index: float | None
+    understood_share: float | None
+
+    @classmethod
+    def read(cls, at: datetime, kept: Mapping[str, Any]) -> Seen | None:
+        """Reads them from what ``Measures.write`` gave; None where another version wrote it: it says nothing here."""
+        try:
+            measures = Measures.read(kept)
+        except ValidationError:
+            return None
+        return cls(
+            at,
+            measures.median_latency_ms,
+            measures.learner_turns,
+            measures.support_index,
+            measures.understood_share,
+        )
 
 
 @dataclass(frozen=True, slots=True)

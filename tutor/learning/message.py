@@ -53,6 +53,8 @@ class _Parts:
     next: str
     link: str
     stop: str
+    insight: str = ""
+    """What has become better; it never costs anything else its room."""
 
 
 def compose(
@@ -64,12 +66,13 @@ def compose(
     link: str | None = None,
     first: bool = False,
     key: str | None = None,
+    insight: str = "",
 ) -> str:
-    """The message: turns, praise, can-dos, the phrase, the next scene, the link, how to stop.
+    """The message: turns, an insight, praise, can-dos, the phrase, the next scene, the link, how to stop.
 
-    Left out when it would be too long, in this order: the next scene, the meaning of the phrase, the praise, the
-    turns, can-dos until one is left, that one, the phrase; the link only when nothing else helps, how to stop never.
-    What was left out comes back when there is room for it after all.
+    Left out when it would be too long, in this order: the insight, the next scene, the meaning of the phrase, the
+    praise, the turns, can-dos until one is left, that one, the phrase; the link only when nothing else helps, how to
+    stop never. What was left out comes back when there is room for it after all.
 
     Args:
         native: the learner's own language, the one the debrief was written in.
@@ -77,6 +80,7 @@ def compose(
         link: to the debrief's page.
         first: whether to say how to stop: in the first message, and in the first of each month.
         key: what starts the next scene in the line's menu; None when it has no key of its own.
+        insight: what has become better, in the learner's own language; empty when nothing is to be told.
     """
     strings = native.scenes.get(facts.scenario)
     can_dos = [goal for goal in debrief.can_dos if strings and goal in strings.can_do]
@@ -89,6 +93,7 @@ def compose(
         next=_next(debrief.next_scenario, native, key),
         link=link or "",
         stop=native.say("debrief.stop") if first else "",
+        insight=insight,
     )
 
     return _fitting(whole, lambda parts: _text(parts, native), count)
@@ -167,16 +172,17 @@ def _shorter(whole: _Parts) -> Iterator[_Parts]:
     """The message, and what is left of it step by step."""
     for link in (whole.link, ""):
         linked = replace(whole, link=link)
-        bare = replace(linked, next="", meaning="", praise="", turns="", can_dos=())
+        bare = replace(linked, next="", meaning="", praise="", turns="", can_dos=(), insight="")
         yield from _steps(linked)
         yield bare
-        yield from _steps(replace(linked, keep=""))
+        yield from _steps(replace(linked, keep="", insight=""))
         yield replace(bare, keep="")
 
 
 def _steps(parts: _Parts) -> Iterator[_Parts]:
     """The fixed order, down to one can-do."""
     yield parts
+    yield (parts := replace(parts, insight=""))
     yield (parts := replace(parts, next=""))
     yield (parts := replace(parts, meaning=""))
     yield (parts := replace(parts, praise=""))
@@ -197,11 +203,13 @@ def _put_back(whole: _Parts) -> Iterator[Callable[[_Parts], _Parts]]:
     yield lambda parts: replace(parts, praise=whole.praise)
     yield lambda parts: replace(parts, meaning=whole.meaning)
     yield lambda parts: replace(parts, next=whole.next)
+    yield lambda parts: replace(parts, insight=whole.insight)
 
 
 def _text(parts: _Parts, native: Language) -> str:
     sentences = [
         parts.turns,
+        parts.insight,
         parts.praise,
         native.say("debrief.did", can_dos=native.enumerate(parts.can_dos)) if parts.can_dos else "",
         _keep(parts, native),

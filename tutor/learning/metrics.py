@@ -15,9 +15,10 @@ from typing import Any, Final, Literal
 import msgspec
 
 from tutor.learning.coverage import Coverage
-from tutor.learning.facts import LEAST_TURNS, EventRecord, TurnRecord
+from tutor.learning.facts import LEAST_TURNS
 from tutor.learning.metrics_turns import CLARIFYING_KEYS, Record, TurnMeasure, first_utterance_ms, measured
 from tutor.learning.metrics_words import Types, count, repairs, types
+from tutor.learning.recorded import EventRecord, TurnRecord
 from tutor.learning.speech import Piece, restarts, spans
 from tutor.learning.syllables import syllables
 from tutor.talk.goals import words
@@ -153,10 +154,9 @@ def measure(
     coverage: Coverage | None = None,
     targeted: Sequence[str] = (),
 ) -> Measures:
-    """Measures one call.
+    """Measures one call, with all that it went on with.
 
-    The record says by itself which languages were spoken and, where ``began`` has ``silence_ms``, which silence ended
-    turns; that value is preferred to the argument.
+    What its record says by itself is preferred to the arguments (`Record.read`).
 
     Args:
         scene_target: the language being learned, with or without a region.
@@ -168,21 +168,13 @@ def measure(
         coverage: what of the class's material was used.
         targeted: the items of it that were to come up in this call; without them coverage is None.
     """
-    began: Mapping[str, Any] = next((event.data for event in events if event.kind == "began"), {})
-    native, silence = began.get("native"), began.get("silence_ms")
-    record = Record(
-        target=scene_target,
-        native=native if isinstance(native, str) and native else None,
-        turns=turns,
-        events=events,
-        silence_ms=silence if isinstance(silence, int) else silence_ms,
-    )
+    record = Record.read(scene_target, turns, events, silence_ms=silence_ms)
     found = measured(record)
     spoken = [piece for group in record.speaking for piece in group]
     texts = [piece.text for piece in spoken if count(piece.text, scene_target)]
     turn_ms = sum(turn.duration_ms for turn in found)
     voice_ms = sum(piece.span.length_ms if piece.phonation_ms is None else piece.phonation_ms for piece in spoken)
-    role_ms = sum(span.length_ms for span in spans(turns, "role"))
+    role_ms = sum(span.length_ms for span in spans(record.turns, "role"))
     said_words = sum(count(text, scene_target) for text in texts)
     clarifications = sum(turn.clarification for turn in found)
     clarifications += sum(digit in CLARIFYING_KEYS for _, digit in record.pressed)

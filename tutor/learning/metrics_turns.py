@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from tutor.learning.clarification import asks_again, asks_back, only_sounds
-from tutor.learning.facts import LEAST_TURN_MS, UNTRANSCRIBED_MS, EventRecord, TurnRecord
 from tutor.learning.metrics_words import count
+from tutor.learning.recorded import LEAST_TURN_MS, UNTRANSCRIBED_MS, EventRecord, TurnRecord, from_zero
 from tutor.learning.speech import Piece, Span, grouped, pieces, role_spans, spans
 from tutor.learning.syllables import syllables
 from tutor.talk.overlap import WORDS as OVERLAP_WORDS
@@ -66,6 +66,37 @@ class Record:
     events: Sequence[EventRecord]
     silence_ms: int
 
+    @classmethod
+    def read(
+        cls, target: str, turns: Sequence[TurnRecord], events: Sequence[EventRecord], *, silence_ms: int
+    ) -> Record:
+        """The record of a call, whole where it went on with another: its own word goes before the arguments.
+
+        The record says by itself which languages were spoken and, where ``began`` has ``silence_ms``, which silence
+        ended turns.
+
+        Args:
+            target: the language being learned, with or without a region.
+            turns: of the call, of all speakers.
+            events: of the call.
+            silence_ms: the silence that ended the learner's turns.
+        """
+        began: Mapping[str, Any] = next((event.data for event in events if event.kind == "began"), {})
+        native, silence = began.get("native"), began.get("silence_ms")
+        whole, happened = from_zero(turns, events)
+        return cls(
+            target=target,
+            native=native if isinstance(native, str) and native else None,
+            turns=whole,
+            events=happened,
+            silence_ms=silence if isinstance(silence, int) else silence_ms,
+        )
+
+    @property
+    def learner_turns(self) -> int:
+        """How many turns the learner took: the one count, of whoever rates a call and of whoever tells of it."""
+        return len(self.speaking)
+
     @cached_property
     def pieces(self) -> list[Piece]:
         """All of the learner's voice, noises included."""
@@ -88,7 +119,10 @@ class Record:
 
     @cached_property
     def speaking(self) -> list[tuple[Piece, ...]]:
-        """The learner's turns in pieces: at least 300 ms, no mere sound, and said to the role."""
+        """The learner's turns in pieces: what they said to the role until the line spoke (tutoring.md §3.6).
+
+        Each piece is at least 300 ms long and no mere sound.
+        """
         counted = [piece for piece in self._to_the_role() if self._is_speech(piece)]
         line = (span.start_ms for span in (*self.role, *spans(self.turns, "helper")))
         asked = (event.at_ms for event in self.events if event.kind in _SAID_BY_LINE)

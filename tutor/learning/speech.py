@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from tutor.learning.facts import LEAST_TURN_MS, EventRecord, TurnRecord
+from tutor.learning.recorded import LEAST_TURN_MS, EventRecord, TurnRecord
 from tutor.talk.setup import PREFIX_PADDING_MS
 
 PAUSE_MS: Final = 250

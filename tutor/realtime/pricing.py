@@ -67,8 +67,7 @@ class Prices:
         text = max(text_in, INSTRUCTIONS_TOKENS) + LONGEST_ANSWER_TOKENS
         audio = audio_in + LONGEST_ANSWER_TOKENS + TURN_AUDIO_TOKENS
         usage = Usage(None, InputTokens(text, audio), OutputTokens(0, LONGEST_ANSWER_TOKENS))
-        minute = TranscriptionUsage(type="duration", seconds=60.0)
-        return self.response_at_most(model or "", usage) + self.transcript_at_most("", minute)
+        return self.response_at_most(model or "", usage) + self.minute_transcribed_at_most()
 
     def transcript(self, model: str, usage: TranscriptionUsage) -> int | None:
         """What a transcription cost, billed by duration or by tokens; None when the model has no such price."""
@@ -81,6 +80,10 @@ class Prices:
         if known is not None:
             return known
         return max(_transcript(rates, usage) or 0 for rates in self.transcription.values())
+
+    def minute_transcribed_at_most(self) -> int:
+        """What a minute of the learner costs in writing at the dearest model: no turn is longer."""
+        return self.transcript_at_most("", TranscriptionUsage(type="duration", seconds=60.0))
 
     def written(self, model: str, *, input_tokens: int, cached_tokens: int, output_tokens: int) -> int | None:
         """What a text model's answer cost; None when the model has no price."""
@@ -138,7 +141,8 @@ def _response(rates: Rates, usage: Usage) -> int:
 def _transcript(rates: Rates, usage: TranscriptionUsage) -> int | None:
     if usage.type == "duration":
         per_second = rates.get("per_minute", Fraction(0)) * MICRO / 60
-        return ceil(Fraction(usage.seconds or 0) * per_second) if per_second else None
+        # As it was written: 0.04 as a float is a little more, and would be rounded up to one too many.
+        return ceil(Fraction(str(usage.seconds or 0)) * per_second) if per_second else None
     if "audio_in" not in rates:
         return None
     details = usage.input_token_details

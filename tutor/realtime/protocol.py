@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from tutor.realtime import events
+from tutor.realtime.tab import Tab, Used
 
 REMEMBERED_ITEMS = 64
 """Items whose text and length are kept: more than a caller can have unheard at once."""
@@ -100,16 +101,6 @@ class Responded:
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """What a response or a transcription used, to be booked."""
-
-    what: Literal["response", "transcription"]
-    usage: events.Usage | events.TranscriptionUsage
-    id: str
-    """The server's identifier of the response, or of the item that was transcribed: it is paid for once."""
-
-
-@dataclass(frozen=True, slots=True)
 class ModelFailed:
     """The session cannot go on. ``again`` says whether a new session could."""
 
@@ -178,7 +169,9 @@ class RealtimeProtocol:
     """The client's side of one session. ``bytes_per_ms``: 48 for PCM16 at 24 kHz, 8 for µ-law."""
 
     def __init__(self, send: Callable[[bytes], None], listener: ModelListener, *, bytes_per_ms: int) -> None:
-        self._send = send
+        self.tab = Tab(send, listener.on_model_event)
+        """What was used, and what is still to be accounted for; a session is left through it."""
+        self._out = send
         self._listener = listener
         self._bytes_per_ms = bytes_per_ms
         self._responses: dict[str, _Response] = {}
@@ -202,11 +195,12 @@ class RealtimeProtocol:
 
     def update(self, session: Mapping[str, Any]) -> None:
         """Changes the session at once (turn detection; never instructions: that breaks the prompt cache)."""
-        self._send(events.update_session(session))
+        if not self.tab.left:
+            self.tab.update(session)
 
     def set_speed(self, speed: float) -> None:
         """Changes the voice's speed (0.25-1.5) between turns: at once when idle, else after the response."""
-        self._when_idle(lambda: self._send(events.update_session({"audio": {"output": {"speed": speed}}})))
+        self._when_idle(lambda: self.update({"audio": {"output": {"speed": speed}}}))
 
     def note(self, text: str) -> None:
         """Appends a system item; it steers the role's next turn."""
@@ -219,6 +213,7 @@ class RealtimeProtocol:
 
     def forget(self, item: str) -> None:
         """Takes an item out of the conversation: it was not meant for the role."""
+        self.tab.forget(item)
         self._send(events.delete(item))
 
     def respond(self, note: str | None = None) -> None:
@@ -230,6 +225,7 @@ class RealtimeProtocol:
         self, purpose: str, ref: str, instructions: str, texts: Sequence[str], *, max_output_tokens: int = 800
     ) -> None:
         """Asks for a spoken answer outside the conversation; may run beside the role's turn."""
+        self.tab.ask()
         self._send(events.aside(purpose, ref, instructions, texts, max_output_tokens=max_output_tokens))
 
     def answer_tool(self, call_id: str, output: Mapping[str, Any], reply: Reply = "if_silent") -> None:
@@ -293,7 +289,10 @@ class RealtimeProtocol:
 
     def receive(self, message: bytes) -> None:
         """Reads one event of the server. Raises `events.MalformedEvent`."""
-        match events.parse(message):
+        event = events.parse(message)
+        if not self.tab.hear(event):
+            return
+        match event:
             case events.AudioDelta() as delta:
                 self._on_audio(delta)
             case events.AudioDone(response_id=response_id, item_id=name):
@@ -315,9 +314,7 @@ class RealtimeProtocol:
                 self._asked = True
                 self._wish = None
                 self._listener.on_model_event(LearnerCommitted(name))
-            case events.Transcribed(item_id=name, transcript=text, usage=usage):
-                if usage is not None:
-                    self._listener.on_model_event(Used("transcription", usage, name))
+            case events.Transcribed(item_id=name, transcript=text):
                 self._listener.on_model_event(LearnerSaid(name, text))
             case events.TranscriptionFailed(item_id=name):
                 self._listener.on_model_event(LearnerSaid(name, None))
@@ -388,8 +385,6 @@ class RealtimeProtocol:
         response.done = True
         if not response.open_calls:
             del self._responses[ended.id]
-        if ended.usage is not None:
-            self._listener.on_model_event(Used("response", ended.usage, ended.id))
         details = ended.status_details
         error = details.error if details else None
         if ended.status == "failed" and error is not None and events.severity(error) == "fatal":
@@ -423,6 +418,10 @@ class RealtimeProtocol:
 
     # --- helpers
 
+    def _send(self, message: bytes) -> None:
+        if not self.tab.left:
+            self._out(message)
+
     def _item(self, name: str, response_id: str) -> _Item | None:
         item = self._items.get(name)
         if item is None:
@@ -446,6 +445,7 @@ class RealtimeProtocol:
         if note is not None:
             self.note(note)
         self._asked = True
+        self.tab.ask()
         self._send(events.respond())
 
     def _when_idle(self, action: Callable[[], None]) -> None:

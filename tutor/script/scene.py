@@ -33,6 +33,10 @@ class Scene:
     """Whether a child calls."""
     learner_card: str = ""
     """What may be remembered about the learner; quoted as data and cut at 120 words."""
+    remembers: bool = False
+    """Whether the learner agreed that a few things they tell are remembered."""
+    assigned: tuple[str, ...] = ()
+    """What the learner's class was given for these days and they have not completed: titles in their own language."""
 
     @property
     def native_strings(self) -> SceneStrings:

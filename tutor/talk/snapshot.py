@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tutor.learning.recorded import due_of
 from tutor.learning.timeline import Entry, Speaker, Timeline, Turn
 from tutor.safety.personal import redact
 from tutor.talk.goals import Evidence
@@ -15,7 +16,7 @@ SEEDED_TURNS = 16
 """Turns told to a new session: enough to know what is going on, little enough to be read again at each answer."""
 
 
-SAID = frozenset({"text", "quote", "context", "asked", "given", "topic"})
+SAID = frozenset({"text", "quote", "context", "asked", "given", "topic", "fact"})
 """Fields of entries that hold somebody's words."""
 
 ENDING = frozenset({"stop", "care"})
@@ -44,10 +45,22 @@ class Snapshot(msgspec.Struct, frozen=True):
     spent: dict[str, Any] = {}
     """What the call used so far, as whoever books it wrote it down."""
 
+    @property
+    def due(self) -> tuple[str, ...] | None:
+        """What the role was to bring up from the beginning, which it goes on with; None: that is not known."""
+        return due_of([Entry(at_ms, kind, data) for at_ms, kind, data in self.events])
+
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Snapshot:
         """Reads what `write` gave. Raises msgspec.ValidationError when it is something else."""
         return msgspec.convert(value, cls)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody had to end it: the caller by key 9, or the guard because somebody may not be well."""
+        return any(
+            kind == "safe_exit" or (kind == "safety" and data.get("action") in ENDING) for _, kind, data in self.events
+        )
 
     def write(self) -> dict[str, Any]:
         """JSON values for a row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tutor.realtime.protocol import ToolCalled
+from tutor.safety import facts
 from tutor.talk import tools
 from tutor.talk.exchange import AnswerTool, Command
 from tutor.talk.goals import Verdict
@@ -11,6 +12,9 @@ from tutor.talk.state import Phase, TalkState
 NOTE_CHARS = 200
 """The longest field of a note."""
 
+
+MOST_FACTS = 3
+"""So many things are remembered of one call: a card has room for five (tutor.learning.profile)."""
 
 NOTED = {"note_topic": "topic", "note_error": "error_note", "note_breakdown": "breakdown"}
 """Tools that only leave an entry on the timeline: tool -> its kind. Nothing of it is ever told to the learner."""
@@ -42,6 +46,13 @@ class Toolbox:
                 known = tools.FIELDS[call.name]
                 state.timeline.add(now_ms, NOTED[call.name], **{key: given.get(key, "")[:NOTE_CHARS] for key in known})
                 return [AnswerTool(call.call_id, {"ok": True}, "if_silent")]
+            case "remember_fact" if state.scene.remembers:
+                return [AnswerTool(call.call_id, self._remember(given.get("fact", ""), now_ms), "if_silent")]
+            case "forget_told" if state.scene.remembers:
+                what = given.get("what")
+                state.timeline.add(now_ms, "forget", what=what if what in tools.FORGETTING else tools.FORGETTING[0])
+                reminder = {"ok": True, "note": "Do not come back to it."}
+                return [AnswerTool(call.call_id, reminder, "if_silent")]
             case "get_progress":
                 return [AnswerTool(call.call_id, self._progress(), "if_silent")]
             case "get_assignment":
@@ -58,11 +69,30 @@ class Toolbox:
             "learner": state.scene.learner_card or "nothing is known from earlier calls",
         }
 
+    def _remember(self, told: str, now_ms: int) -> dict[str, object]:
+        """Notes something the learner told, if it is fit to be kept and there is room."""
+        scene, timeline = self._state.scene, self._state.timeline
+        fact = facts.plain(told)
+        noted = [entry.data.get("fact") for entry in timeline.of("fact")]
+        if fact in noted:
+            return {"ok": True}
+        if len(noted) >= MOST_FACTS:
+            return {"ok": False, "reason": "not kept: enough for one call"}
+        refusal = facts.refusal(fact, (scene.native.tag, scene.target.tag))
+        if refusal is not None:
+            return {"ok": False, "reason": refusal}
+        timeline.add(now_ms, "fact", fact=fact)
+        return {"ok": True}
+
     def _assignment(self) -> dict[str, object]:
-        material = self._state.scene.class_prompt
-        if material is None:
-            return {"assignment": "none this week"}
-        return {"theme": material.theme, "must_use": list(material.must_use), "vocabulary": list(material.vocabulary)}
+        scene = self._state.scene
+        told: dict[str, object] = {}
+        if scene.assigned:
+            told |= {"scenes": list(scene.assigned), "this_scene": scene.title in scene.assigned}
+        if (material := scene.class_prompt) is not None:
+            words = {"must_use": list(material.must_use), "vocabulary": list(material.vocabulary)}
+            told |= {"theme": material.theme, **words}
+        return told or {"assignment": "none this week"}
 
     def decide(self, now_ms: int) -> list[Command]:
         """Answers the claims that can be decided by now."""

@@ -11,7 +11,7 @@ from tutor.script.scene import Scene
 def schemas(scene: Scene) -> list[dict[str, Any]]:
     """The function tools of a session, flat as the GA protocol wants them."""
     goals = [goal.id for goal in scene.scenario.goals]
-    return [
+    fixed = [
         _tool(
             "mark_goal",
             "Call this silently as soon as the learner has reached a goal of the scene, in the same turn as your "
@@ -58,9 +58,44 @@ def schemas(scene: Scene) -> list[dict[str, Any]]:
             {"kind": {"type": "string", "enum": ["learner_not_understood", "role_not_understood", "line"]}},
         ),
         _tool("get_progress", "What this learner has reached so far, and what is left of the scene.", {}),
-        _tool("get_assignment", "What the learner's class works on this week.", {}),
+        _tool("get_assignment", "What the learner's class works on this week, and which scenes it was given.", {}),
+    ]
+    return [*fixed, *_memory()] if scene.remembers else fixed
+
+
+def _memory() -> list[dict[str, Any]]:
+    """The tools for learners who agreed that a few things they tell are remembered."""
+    return [
+        _tool(
+            "remember_fact",
+            "Call this silently, at most three times a call, when the learner tells something lasting about "
+            "themselves that the next call could pick up: a hobby, a pet, work, a plan. Never for names, numbers, "
+            "addresses, health, beliefs, money or family trouble. When it answers that it was not kept, go on.",
+            {
+                "fact": {
+                    "type": "string",
+                    "description": "Two to fourteen words in English, beginning with a verb: likes hiking with her "
+                    "dog; plays in a band; wants to work in France.",
+                }
+            },
+        ),
+        _tool(
+            "forget_told",
+            "Call this when the learner wants something forgotten that they told, and say in one short sentence that "
+            "it is forgotten.",
+            {
+                "what": {
+                    "type": "string",
+                    "enum": list(FORGETTING),
+                    "description": "this_call: what they told in this call; everything: of earlier calls too.",
+                }
+            },
+        ),
     ]
 
+
+FORGETTING = ("this_call", "everything")
+"""How much a learner may want forgotten in a call."""
 
 FIELDS = {
     "note_topic": ("topic",),
