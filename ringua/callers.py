@@ -41,7 +41,8 @@ class Pace:
 
 
 PERSON = Pace()
-HURRY = Pace(quiet_ms=300, menu_s=0.0, briefing_s=0.5, question_s=0.0, hears_out=False)
+HURRY = Pace(quiet_ms=300, menu_s=0.0, briefing_s=MENU_S, question_s=0.0, hears_out=False)
+"""Their line speaks so fast that a briefing ends before a key could."""
 
 VOICE = "verse"
 """The learner's, of the realtime voices, so that nobody takes it for the role's: those are marin, cedar and others."""
@@ -124,7 +125,8 @@ async def _choose(phone: Phone, scene: Scene, pace: Pace) -> None:
     try:
         await phone.wait_for("stream", pace.briefing_s)
     except TimeoutError:
-        await phone.press("1")  # any key ends the briefing
+        if phone.hears.prompt is not None:
+            await phone.press("1")  # any key ends the briefing
     await phone.wait_for("stream", MENU_S)
     await phone.hear_speech(ANSWER_S)  # what was heard before belongs to the menu
 

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PYTHON = sys.executable
-LIVE_WORKERS = 3
+CALLS = "tests/journeys"
+CALLS_AT_ONCE = 3
 """Files of calls at the same time: each keeps about a third of a core busy."""
 WORKERS = min(4, os.cpu_count() or 1)
 
@@ -42,9 +43,9 @@ def check(*command: str) -> None:
 def tests(*options: str) -> None:
     """Runs the calls beside all other tests, and shows the calls' report at the end; ends the run when one fails."""
     # A file's tests stay together: the calls of a journey's module are placed at the same time, once.
-    together = (PYTHON, "-m", "pytest", "--dist", "loadfile", *options)
-    live = (*together, "-m", "live and not long", "-n", str(LIVE_WORKERS))
-    others = ("nice", "-n", "19", *together, "-m", "not live and not long", "-n", str(WORKERS))
+    together = (PYTHON, "-m", "pytest", "--dist", "loadfile", "-m", "not long", *options)
+    live = (*together, "-n", str(CALLS_AT_ONCE), CALLS)
+    others = ("nice", "-n", "19", *together, "-n", str(WORKERS), f"--ignore={CALLS}", "tests")
     with tempfile.TemporaryFile("w+", encoding="utf-8") as report:
         with subprocess.Popen(live, stdout=report, stderr=subprocess.STDOUT) as calls:
             others_code = subprocess.run(others, check=False).returncode

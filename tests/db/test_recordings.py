@@ -64,6 +64,21 @@ async def test_sound_is_kept_only_of_adults_who_agreed(
     assert await may() is None
 
 
+async def test_another_school_neither_sees_nor_ends_it(
+    database: Database, keyring: Keyring, place: Place, elsewhere: Place
+) -> None:
+    """A yes is given to one school: no other knows of it, and none can take it back."""
+    own = keyring.hash_number(NUMBER)
+    async with database.school(place.school_id) as session:
+        await _agree(session, place, own)
+    async with database.school(elsewhere.school_id) as session:
+        assert not await consents.agreed(session, own, consents.AUDIO)
+        await consents.end(session, own, consents.AUDIO)
+    async with database.school(place.school_id) as session:
+        assert await consents.agreed(session, own, consents.AUDIO)
+        assert not await consents.agreed(session, own, consents.SMS)
+
+
 async def test_who_agreed_on_a_shared_telephone_is_not_known(
     database: Database, keyring: Keyring, place: Place, open_call: OpenCall
 ) -> None:

@@ -21,7 +21,7 @@ from tests.journeys.line import PATIENCE_S, QUIET_MS, PracticeLine, speech
 from tests.tutor.scenes import cafe
 from tests.tutor.test_events import judge
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.live]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LONG, SHORT = speech("es-woman-1"), speech("es-woman-2")
 SCENE = cafe()

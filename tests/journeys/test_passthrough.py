@@ -11,7 +11,7 @@ from ringua.storage import Storage
 from tests.journeys.line import PATIENCE_S, QUIET_MS, practising, speech
 from tests.tutor.scenes import cafe
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.live]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_a_call_without_our_transcoder_sounds_the_same_to_the_stand_ins(

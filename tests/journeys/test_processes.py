@@ -20,7 +20,7 @@ from tests.journeys.line import PATIENCE_S, QUIET_MS, Kept, kept, speech
 from tests.journeys.site import Site, site
 from tests.tutor.scenes import cafe
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.live]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SHORT = speech("es-woman-2")
 SCENE = cafe()

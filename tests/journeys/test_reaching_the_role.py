@@ -20,7 +20,7 @@ from tutor.script.catalogue import load
 from tutor.script.voice_choice import voice_for
 from tutor.talk.keypad import SPEED_STEP
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.live]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SCALE = 10
 """Prompts of these lines are spoken ten times as fast as in life (``practising``)."""

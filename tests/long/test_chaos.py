@@ -33,9 +33,9 @@ from tests.tutor.scenes import cafe
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long]
 
 CALLS = 200
-AT_ONCE = 20
+AT_ONCE = 10
 SHORT = speech("es-woman-2")[:24_000]
-FEWEST_KILLS = 10
+FEWEST_KILLS = 5
 SHORT_CALLS = 1_000
 SHORT_AT_ONCE = 25
 SCRIPT = replace(script_for(cafe()), pace=6.0, text=())

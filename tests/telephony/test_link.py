@@ -314,8 +314,8 @@ def test_a_session_that_says_nothing_more_leaves_an_open_account() -> None:
             await a_second(bench)
             (session,) = bench.sessions
             session.mute = True
-            session.begins("r1")
             session.says("input_audio_buffer.committed", item_id="u1")
+            session.begins("r1")
             began = asyncio.get_running_loop().time()
             await bench.link.settle(haste=haste)
             assert asyncio.get_running_loop().time() - began == limit_s

@@ -40,14 +40,17 @@ def test_everything_that_was_accounted_for_is_booked_once() -> None:
     """Responses with their identifier, turns with their item; a failed transcription and a response without usage owe
     nothing."""
     session = Session()
+    session.says("input_audio_buffer.speech_started", item_id="u1", audio_start_ms=0)
+    assert session.tab.unsettled == Unsettled(0, 1)
     session.says("input_audio_buffer.committed", item_id="u1")
+    assert session.tab.unsettled == Unsettled(1, 1)
     session.begins("r1")
     assert session.tab.unsettled == Unsettled(1, 1)
     session.says(COMPLETED, item_id="u1", usage={"type": "duration", "seconds": 1.0})
     session.ends("r1")
     session.says("input_audio_buffer.committed", item_id="u2")
-    session.says("conversation.item.input_audio_transcription.failed", item_id="u2")
     session.begins("r2")
+    session.says("conversation.item.input_audio_transcription.failed", item_id="u2")
     session.says("response.done", response={"id": "r2", "status": "failed"})
     assert [(used.what, used.id) for used in session.booked] == [("transcription", "u1"), ("response", "r1")]
     assert not session.tab.unsettled
@@ -71,9 +74,20 @@ def test_an_item_that_was_taken_out_is_not_waited_for() -> None:
     session = Session()
     session.says("input_audio_buffer.committed", item_id="u1")
     session.tab.forget("u1")
+    session.begins("r1")
+    session.ends("r1")
     assert not session.tab.unsettled
     session.says(COMPLETED, item_id="u1", usage={"type": "duration", "seconds": 1.0})
-    assert [used.id for used in session.booked] == ["u1"]
+    assert [used.id for used in session.booked] == ["r1", "u1"]
+
+
+def test_a_learner_who_is_speaking_when_a_session_is_left_is_not_waited_for() -> None:
+    """Had the server heard the turn's end, it would have said so before it answered the last update."""
+    session = Session()
+    session.says("input_audio_buffer.speech_started", item_id="u1", audio_start_ms=0)
+    session.leave()
+    session.says("session.updated", session={})
+    assert session.settled == ["settled"]
 
 
 def test_a_session_is_settled_when_its_last_update_is_answered_and_nothing_runs() -> None:

@@ -44,6 +44,10 @@ class Tab:
         self._send = send
         self._book = book
         self._asked = 0
+        self._answer_due = False
+        """A turn of the learner has ended, and the answer to it, which the server gives by itself, has not begun."""
+        self._speaking: str | None = None
+        """The turn of the learner that goes on: its end, and what follows, may be on its way to us."""
         self._running: set[str] = set()
         self._transcribing: set[str] = set()
         self._unconfirmed = 0
@@ -58,8 +62,9 @@ class Tab:
 
     @property
     def unsettled(self) -> Unsettled:
-        """What began, or was asked for, and has not been accounted for."""
-        return Unsettled(self._asked + len(self._running), len(self._transcribing))
+        """What began, or was asked for, and has not been accounted for; of a turn that goes on, the words."""
+        responses = self._asked + self._answer_due + len(self._running)
+        return Unsettled(responses, len(self._transcribing) + (self._speaking is not None))
 
     def ask(self) -> None:
         """A response was asked for."""
@@ -81,7 +86,11 @@ class Tab:
         if self._closed:
             return False  # what was open is estimated by now, and not to be paid twice
         match event:
+            case events.SpeechStarted(item_id=item):
+                self._speaking = item
             case events.Committed(item_id=item):
+                self._speaking = None
+                self._answer_due = True
                 self._transcribing.add(item)
             case events.Transcribed(item_id=item, usage=usage):
                 self._transcribing.discard(item)
@@ -91,6 +100,7 @@ class Tab:
                 self._transcribing.discard(item)
             case events.ResponseCreated(response=response):
                 self._asked = max(0, self._asked - 1)
+                self._answer_due = False
                 self._running.add(response.id)
                 if self.left:
                     self._send(events.cancel(response.id))
@@ -133,7 +143,7 @@ class Tab:
     def _check(self) -> None:
         if self._unconfirmed > 0:
             return
-        self._asked = 0
+        self._asked, self._answer_due, self._speaking = 0, False, None
         if self._settled is not None and not self.unsettled:
             settled, self._settled, self._closed = self._settled, None, True
             settled()

@@ -36,8 +36,6 @@ SHORT = speech("es-woman-2")
 EN = catalogue().language("en")
 RATE_HZ = 8_000
 
-pytestmark = pytest.mark.live
-
 Samples = npt.NDArray[np.int16]
 Behaviour = Callable[[Phone], Awaitable[None]]
 
@@ -195,7 +193,7 @@ async def test_a_call_is_recorded_as_it_was_heard(recorded: Recorded) -> None:
     theirs = [np.frombuffer(decode(side), "<i2") for side in (result.recording.caller, result.recording.line)]
     shifts = [shift_ms(ours, side) for ours, side in zip((caller, line), theirs, strict=True)]
     assert 0 <= shifts[0] - stream.opened_ms < 2_000, "it begins when the stream is answered"
-    assert abs(shifts[1] - shifts[0]) < 150, "both sides are on one clock"
+    assert abs(shifts[1] - shifts[0]) < 250, "both sides are on one clock"
     for ours, side, shift in zip((caller, line), theirs, shifts, strict=True):
         assert likeness(ours, side, shift) > 0.85
     heard = [audible_ms(line), audible_ms(theirs[1][int(shifts[1] * 8) :])]

@@ -23,18 +23,15 @@ from ringua.rehearsal import LinePlan, set_up_line
 from ringua.scripts import script_for
 from ringua.settings import load
 from ringua.storage import Storage
-from tests.journeys.conftest import module_database_url as module_database_url
-from tests.journeys.conftest import storage as storage
 from tests.journeys.line import PracticeLine, practising
 from tutor.learning.debrief import Debrief
 from tutor.script import catalogue
 from tutor.script.level import LEVELS
 from tutor.script.scene import Scene
 
-pytestmark = pytest.mark.live
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
 
-SIDE_BY_SIDE = 12
+SIDE_BY_SIDE = 6
 """Calls at the same time: so few that a machine busy with other tests still plays them in real time."""
 
 AT_THE_DOOR_S = 30.0
