@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, select, true
+from sqlalchemy import ARRAY, Text, Uuid, any_, cast, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.calls import LONGEST_CALL
 from db.models import Call, CallEvent, Debrief
 
 WEEK = timedelta(days=7)
+
+CHILDS_CALLS = 60
+"""A family is told of the latest few things; a call of every day would be of two months."""
 
 LEAST_LEARNERS = 3
 """A topic is a class's from so many learners on; of fewer, a teacher would know who they are."""
@@ -48,16 +51,20 @@ async def week(session: AsyncSession, line_id: UUID) -> Week:
     # Read once: they are scattered over the disk, and looked at for everything that follows.
     columns = (Call.id, Call.learner_id, Call.scenario, Call.completed, who.label("who"), lasted.label("lasted"))
     rows = {row.id: row for row in await session.execute(select(*columns).where(*talked))}
+    talked_in = any_(cast(list(rows), ARRAY(Uuid)))
     goal = CallEvent.data["goal"].astext
     goals = await session.execute(
         # Below zero: reached in the call before, which this one went on with.
         select(CallEvent.call_id, goal).where(
-            CallEvent.call_id.in_(rows), CallEvent.kind == "goal", CallEvent.at_ms >= 0
+            CallEvent.call_id == talked_in, CallEvent.kind == "goal", CallEvent.at_ms >= 0
         )
     )
     topic = func.jsonb_array_elements_text(Debrief.content["teacher"]["topics"]).table_valued("name")
     topics = await session.execute(
-        select(topic.c.name, Debrief.call_id).select_from(Debrief).join(topic, true()).where(Debrief.call_id.in_(rows))
+        select(topic.c.name, Debrief.call_id)
+        .select_from(Debrief)
+        .join(topic, true())
+        .where(Debrief.call_id == talked_in)
     )
     learners: defaultdict[str, set[UUID | None]] = defaultdict(set)
     for name, call_id in topics:
@@ -81,7 +88,7 @@ async def week(session: AsyncSession, line_id: UUID) -> Week:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """What a learner has reached in all calls so far."""
+    """What a learner has reached in their last ``CHILDS_CALLS`` calls."""
 
     goals: list[tuple[str, str]] = field(default_factory=list)
     """Each once, by scenario and goal, the latest first."""
@@ -91,20 +98,25 @@ class Child:
 
 async def child(session: AsyncSession, learner_id: UUID) -> Child:
     """What may be told to a learner's family: no call, no time and no other word of theirs."""
-    latest = func.max(Call.started_at)
+    lately = (
+        select(Call.id, Call.scenario, Call.started_at)
+        .where(Call.learner_id == learner_id)
+        .order_by(Call.started_at.desc())
+        .limit(CHILDS_CALLS)
+        .subquery()
+    )
     goal = CallEvent.data["goal"].astext
     rows = await session.execute(
-        select(Call.scenario, goal)
-        .join(CallEvent, CallEvent.call_id == Call.id)
-        .where(Call.learner_id == learner_id, CallEvent.kind == "goal", Call.scenario.is_not(None))
-        .group_by(Call.scenario, goal)
-        .order_by(latest.desc(), Call.scenario, goal)
+        select(lately.c.scenario, goal)
+        .join(CallEvent, CallEvent.call_id == lately.c.id)
+        .where(CallEvent.kind == "goal", lately.c.scenario.is_not(None))
+        .group_by(lately.c.scenario, goal)
+        .order_by(func.max(lately.c.started_at).desc(), lately.c.scenario, goal)
     )
     keep = await session.scalar(
         select(Debrief.content["keep"].astext)
-        .join(Call, Call.id == Debrief.call_id)
-        .where(Call.learner_id == learner_id)
-        .order_by(Call.started_at.desc())
+        .join(lately, lately.c.id == Debrief.call_id)
+        .order_by(lately.c.started_at.desc())
         .limit(1)
     )
     return Child([(scenario, reached) for scenario, reached in rows if scenario and reached], keep or None)

@@ -230,10 +230,11 @@ class Call(Base):
         Index(
             "calls_line_started",
             "line_id",
+            "school_id",
             "started_at",
-            postgresql_include=["school_id", "connected_at", "ended_at", "heartbeat_at", "end_reason"],
+            postgresql_include=["connected_at", "ended_at", "heartbeat_at", "end_reason"],
         ),
-        Index("calls_learner_started", "learner_id", "started_at"),
+        Index("calls_learner_started", "learner_id", "school_id", "started_at"),
         Index("calls_began_in", "began_in", "started_at", postgresql_where=text("began_in IS NOT NULL")),
         Index("calls_caller_started", "caller_hash", "started_at", postgresql_where=text("caller_hash IS NOT NULL")),
         CheckConstraint("kept IN ('words', 'figures', 'cost')", name="calls_kept"),

@@ -6,6 +6,7 @@ gets a clone of it.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -43,6 +44,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         remove_abandoned("ringua-test-")
         os.environ[CLUSTER] = str(scratch_directory(PREFIX))
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the collector need not look through thousands of tests again and again."""
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

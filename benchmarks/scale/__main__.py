@@ -9,10 +9,8 @@ import argparse
 import asyncio
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -125,7 +123,7 @@ def _measured(cluster: Cluster, world: World, callers: int, out: Console) -> tup
         sizes=world.sizes,
         server=cluster.version(),
         disk_bytes=cluster.size_bytes(),
-        filled_s=None,
+        made_s=cluster.made_s,
         truly_cold=truly_cold,
         callers=callers,
         cold=cold,
@@ -142,17 +140,13 @@ def _run(arguments: argparse.Namespace, out: Console) -> int:
     out.print(f"drawing {sizes.learners:,} learners and {sizes.calls:,} calls ...", style="dim")
     world = World(sizes)
     home = arguments.data or Path(tempfile.mkdtemp(prefix="ringua-scale-"))
-    filled_s: list[float] = []
 
     def make(url: str) -> None:
-        began = time.monotonic()
         with _progress(out) as told:
             fill(url, tables_of(world), told)
-        filled_s.append(time.monotonic() - began)
 
     with filled(home.expanduser().resolve(), sizes, make, keep=arguments.data is not None) as cluster:
         found, plans = _measured(cluster, world, arguments.callers, out)
-    found = replace(found, filled_s=filled_s[0] if filled_s else None)
     out.print(report.table(found))
     verdicts = report.judge(found, slack=arguments.slack)
     for sentence in report.summary(found, verdicts):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -36,6 +37,8 @@ class Cluster:
 
     def __init__(self, home: Path, server: Embedded) -> None:
         self.home = home
+        self.made_s = 0.0
+        """How long it took to fill it, whenever that was."""
         self._server = server
 
     @property
@@ -86,11 +89,12 @@ def filled(home: Path, sizes: Sizes, fill: Callable[[str], None], *, keep: bool)
     Raises:
         CannotMeasure: the directory holds another world, or has no room for this one.
     """
-    mark, wanted = home / _MARK, json.dumps(asdict(sizes), default=str, sort_keys=True)
-    there = mark.exists()
-    if there and mark.read_text("utf-8") != wanted:
+    mark, wanted = home / _MARK, json.loads(json.dumps(asdict(sizes), default=str))
+    made = json.loads(mark.read_text("utf-8")) if mark.exists() else None
+    there = made is not None
+    if made is not None and made["sizes"] != wanted:
         raise CannotMeasure(
-            f"The database in {home} was filled with something else ({mark.read_text('utf-8')}): "
+            f"The database in {home} was filled with something else ({json.dumps(made['sizes'])}): "
             "name another directory, or remove this one."
         )
     home.mkdir(parents=True, exist_ok=True)
@@ -103,10 +107,14 @@ def filled(home: Path, sizes: Sizes, fill: Callable[[str], None], *, keep: bool)
     cluster = Cluster(home, embedded.start(home))
     try:
         if not there:
+            began = time.monotonic()
             migrate.upgrade(cluster.url)
             with _loading(cluster.url):
                 fill(cluster.url)
-            mark.write_text(wanted, "utf-8")
+            made = {"sizes": wanted, "seconds": round(time.monotonic() - began, 1)}
+            mark.write_text(json.dumps(made), "utf-8")
+        assert made is not None
+        cluster.made_s = made["seconds"]
         yield cluster
     finally:
         cluster.stop()

@@ -52,8 +52,8 @@ class Found:
     server: str
     """Its version."""
     disk_bytes: int
-    filled_s: float | None
-    """How long it took to make the data; None: it was there."""
+    made_s: float
+    """How long it took to make the data."""
     truly_cold: bool
     """Whether the files were dropped from memory before the first pass."""
     callers: int
@@ -174,7 +174,6 @@ def page(found: Found, verdicts: Sequence[Verdict], plans: Mapping[str, Sequence
         return f"| {' | '.join(cells)} |"
 
     sizes = found.sizes
-    made = "made before" if found.filled_s is None else f"made in {found.filled_s / 60:.0f} minutes"
     rows = [line(_HEADINGS), line(["---", "---", "---:", "---:", "---:", "---:"]), *map(line, _rows(found))]
     cold = "and none of its files in memory" if found.truly_cold else "its files perhaps still in the system's memory"
     return _PAGE.format(
@@ -190,7 +189,7 @@ def page(found: Found, verdicts: Sequence[Verdict], plans: Mapping[str, Sequence
         seed=sizes.seed,
         until=f"{sizes.until:%Y-%m-%d %H:%M} UTC",
         disk=f"{found.disk_bytes / 1e9:.1f} GB",
-        made=made,
+        made=f"made in {found.made_s / 60:.0f} minutes",
         verdicts="\n".join(f"- {sentence}" for sentence in summary(found, verdicts)),
         callers=found.callers,
         rows="\n".join(rows),

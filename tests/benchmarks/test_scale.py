@@ -171,7 +171,8 @@ def test_every_query_of_a_call_is_measured() -> None:
 
 def test_a_directory_with_another_world_is_left_alone(tmp_path: Path) -> None:
     """What somebody filled is neither measured as something else nor filled over."""
-    (tmp_path / "ringua-scale.json").write_text('{"learners": 7}')
+    mark = '{"sizes": {"learners": 7}, "seconds": 1.0}'
+    (tmp_path / "ringua-scale.json").write_text(mark)
 
     def never(url: str) -> None:
         raise AssertionError("it was filled over")
@@ -179,7 +180,7 @@ def test_a_directory_with_another_world_is_left_alone(tmp_path: Path) -> None:
     refused = pytest.raises(CannotMeasure, match=r"name another directory, or remove this one\.$")
     with refused, cluster.filled(tmp_path, TINY, never, keep=True):
         pass
-    assert (tmp_path / "ringua-scale.json").read_text() == '{"learners": 7}'
+    assert (tmp_path / "ringua-scale.json").read_text() == mark
 
 
 def test_a_world_that_does_not_fit_on_the_disk_is_refused(tmp_path: Path) -> None:
