@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 PYTHON = sys.executable
 CALLS = "tests/journeys"
-CALLS_AT_ONCE = 3
+CALLS_AT_ONCE = 2
 """Files of calls at the same time: each keeps about a third of a core busy."""
 WORKERS = min(4, os.cpu_count() or 1)
 
@@ -45,7 +45,7 @@ def tests(*options: str) -> None:
     # A file's tests stay together: the calls of a journey's module are placed at the same time, once.
     together = (PYTHON, "-m", "pytest", "--dist", "loadfile", "-m", "not long", *options)
     live = (*together, "-n", str(CALLS_AT_ONCE), CALLS)
-    others = ("nice", "-n", "5", *together, "-n", str(WORKERS), f"--ignore={CALLS}", "tests")
+    others = ("nice", "-n", "10", *together, "-n", str(WORKERS), f"--ignore={CALLS}", "tests")
     with tempfile.TemporaryFile("w+", encoding="utf-8") as report:
         with subprocess.Popen(live, stdout=report, stderr=subprocess.STDOUT) as calls:
             others_code = subprocess.run(others, check=False).returncode
