@@ -1,7 +1,6 @@
 """Runs every check of the project: format, lint, types, tests.
 
-Whole calls in real time wait most of the time, the other tests compute all of it. So they run side by side, and the
-calls go before: they are as late as the machine makes them.
+Whole calls in real time come first and have the machine for themselves: they are as late as others make them.
 
 ``--long`` adds chaos, soak and scale, and new examples for the property tests.
 Other arguments go to pytest: ``./run test tests/tutor -k goals``; with ``--long`` they choose among the long tests.
@@ -12,7 +11,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,20 +39,11 @@ def check(*command: str) -> None:
 
 
 def tests(*options: str) -> None:
-    """Runs the calls beside all other tests, and shows the calls' report at the end; ends the run when one fails."""
+    """Runs the calls, then all other tests; ends the run when one fails."""
     # A file's tests stay together: the calls of a journey's module are placed at the same time, once.
     together = (PYTHON, "-m", "pytest", "--dist", "loadfile", "-m", "not long", *options)
-    live = (*together, "-n", str(CALLS_AT_ONCE), CALLS)
-    others = ("nice", "-n", "10", *together, "-n", str(WORKERS), f"--ignore={CALLS}", "tests")
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as report:
-        with subprocess.Popen(live, stdout=report, stderr=subprocess.STDOUT) as calls:
-            others_code = subprocess.run(others, check=False).returncode
-            print("    and the calls:", flush=True)
-            calls_code = calls.wait()
-        report.seek(0)
-        print(report.read(), end="", flush=True)
-    if others_code or calls_code:
-        raise SystemExit(others_code or calls_code)
+    check(*together, "-n", str(CALLS_AT_ONCE), CALLS)
+    check(*together, "-n", str(WORKERS), f"--ignore={CALLS}", "tests")
 
 
 def main(arguments: list[str]) -> None:
