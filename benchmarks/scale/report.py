@@ -78,6 +78,7 @@ class Verdict:
 
     met: bool
     sentence: str
+    limit: float
 
 
 def spread(values: Sequence[float], share: float) -> float:
@@ -106,7 +107,7 @@ def judge(found: Found, *, slack: float = 1.0) -> list[Verdict]:
 
 def _verdict(name: str, value: float, limit: float, unit: str) -> Verdict:
     met = value < limit  # not a number: nothing was measured, so nothing is met
-    return Verdict(met, f"{'met' if met else 'missed'}: {name} {value:.1f} {unit}, to stay below {limit:g}.")
+    return Verdict(met, f"{'met' if met else 'missed'}: {name} {value:.1f} {unit}, to stay below {limit:g}.", limit)
 
 
 def summary(found: Found, verdicts: Sequence[Verdict]) -> list[str]:
@@ -116,7 +117,7 @@ def summary(found: Found, verdicts: Sequence[Verdict]) -> list[str]:
     every = [times[query.name] for query in ON_THE_WAY for times in (found.cold, found.warm)]
     slowest = max(spread([one.slowest_ms for one in taken], 0.99) for taken in every)
     told = [
-        f"{met} of {len(queries)} p99 of a call's queries (cold and warm each) stay below {QUERY_MS:g} ms; "
+        f"{met} of {len(queries)} p99 of a call's queries (cold and warm each) stay below {queries[0].limit:g} ms; "
         f"the slowest is {slowest:.1f} ms."
     ]
     told += [verdict.sentence for verdict in verdicts[2 * len(ON_THE_WAY) :]]

@@ -8,18 +8,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import select
 
-from db import calls
+from db import calls, learners, lines
 from db.models import Call, CallEvent, Turn
 from rehearsal.carrier import Phone
 from rehearsal.realtime import RealtimeServer
 from rehearsal.realtime_session import Session
 from rehearsal.report import CallResult
 from rehearsal.wav import read_ulaw
-from ringua.rehearsal import Rehearsal, rehearsing
+from ringua.rehearsal import LINE, Rehearsal, rehearsing
 from ringua.settings import Settings
 from ringua.storage import Storage
 from tutor.learning.timeline import Entry
@@ -86,6 +87,33 @@ class PracticeLine:
             await behave(phone)
 
         return await self.rehearsal.call(answered, from_=number)
+
+
+class Enrolled(NamedTuple):
+    """A learner of the line's school, known by their number."""
+
+    school_id: UUID
+    learner_id: UUID
+    number_hash: bytes
+
+
+async def enrolled(storage: Storage, number: str) -> Enrolled:
+    """Enrols somebody who speaks English and learns Spanish, at A1."""
+    number_hash = storage.keyring.hash_number(number)
+    async with storage.database.anyone() as session:
+        line = await lines.by_number(session, LINE)
+    assert line is not None
+    async with storage.database.school(line.school_id) as session:
+        learner = await learners.create_with_number(
+            session,
+            school_id=line.school_id,
+            number_hash=number_hash,
+            last_two=number[-2:],
+            native="en",
+            target="es",
+            level="A1",
+        )
+    return Enrolled(line.school_id, learner.id, number_hash)
 
 
 async def kept(storage: Storage, result: CallResult) -> Kept:

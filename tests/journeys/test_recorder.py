@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 from sqlalchemy import select
 
-from db import consents, learners, lines, policies, recordings
+from db import consents, policies, recordings
 from db.audio_files import AudioFiles
 from db.engine import Database
 from db.forgetting import forget_learner
@@ -23,11 +23,10 @@ from db.models_keeping import Recording
 from rehearsal.carrier import Phone
 from rehearsal.g711 import decode
 from rehearsal.report import CallResult
-from ringua.rehearsal import LINE
 from ringua.scripts import script_for
 from ringua.settings import load
 from ringua.storage import Storage
-from tests.journeys.line import PATIENCE_S, QUIET_MS, PracticeLine, practising, speech
+from tests.journeys.line import PATIENCE_S, QUIET_MS, PracticeLine, enrolled, practising, speech
 from tests.tutor.scenes import cafe
 from tutor.script.catalogue import load as catalogue
 
@@ -93,30 +92,18 @@ async def recorded(database: Database, keyring: Keyring, database_url: str, tmp_
     """A line whose learner gets texts, and has not agreed to anything else."""
     storage = Storage(database, keyring, database_url, ())
     async with practising(load(data_dir=tmp_path), storage, script=script_for(cafe())) as line:
-        number_hash = storage.keyring.hash_number(NUMBER)
-        async with storage.database.anyone() as session:
-            found = await lines.by_number(session, LINE)
-        assert found is not None
-        async with storage.database.school(found.school_id) as session:
-            await policies.change(session, found.school_id, audio_hours=24)
-            learner = await learners.create_with_number(
-                session,
-                school_id=found.school_id,
-                number_hash=number_hash,
-                last_two="77",
-                native="en",
-                target="es",
-                level="A1",
-            )
+        learner = await enrolled(storage, NUMBER)
+        async with storage.database.school(learner.school_id) as session:
+            await policies.change(session, learner.school_id, audio_hours=24)
             await consents.record(
                 session,
-                school_id=found.school_id,
-                number_hash=number_hash,
+                school_id=learner.school_id,
+                number_hash=learner.number_hash,
                 given=True,
                 carrier_sid="CA0",
                 wording="en:1",
             )
-        yield Recorded(line, AudioFiles(tmp_path), found.school_id, learner.id, number_hash)
+        yield Recorded(line, AudioFiles(tmp_path), *learner)
 
 
 async def to_the_role(phone: Phone) -> None:
