@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.tutor.desk import MINUTE, Desk
 from tutor.talk import notes
-from tutor.talk.allotted import Allotted
-from tutor.talk.exchange import CutRole, EndBy, Say, Seed
+from tutor.talk.allotted import EXCHANGE_MS, Allotted
+from tutor.talk.exchange import CutRole, EndBy, Heard, Playing, Say, Seed
 from tutor.talk.snapshot import Snapshot
 
 
@@ -14,11 +14,11 @@ def steps(time: Allotted, until_ms: int) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
     now_ms = 0
     while now_ms <= until_ms:
-        if (step := time.due(now_ms)) is not None:
+        if (step := time.due(now_ms, busy=False)) is not None:
             found.append((now_ms, step))
             if step == "up":
                 break
-        now_ms = max(now_ms + 1, time.next_due_ms)
+        now_ms = max(now_ms + 1, time.next_due_ms(busy=False))
     return found
 
 
@@ -47,6 +47,33 @@ def test_a_limit_moves_nearer_and_never_away() -> None:
     time.end_by(8 * MINUTE)
     time.end_by(12 * MINUTE)
     assert steps(time, 20 * MINUTE) == [(5 * MINUTE, "usual"), (7 * MINUTE, "warn"), (8 * MINUTE, "up")]
+
+
+def test_an_exchange_that_is_under_way_is_finished() -> None:
+    """Whoever speaks when the time is up ends their sentence; ten seconds later they are cut all the same."""
+    time = Allotted(5 * MINUTE, 5 * MINUTE)
+    assert time.due(4 * MINUTE, busy=True) == "warn"
+    assert time.next_due_ms(busy=True) == 5 * MINUTE + EXCHANGE_MS
+    assert time.due(5 * MINUTE + EXCHANGE_MS - 1, busy=True) is None
+    assert time.due(5 * MINUTE, busy=False) == "up"
+    assert time.due(5 * MINUTE + EXCHANGE_MS, busy=True) == "up"
+
+
+def test_the_role_ends_its_sentence_when_the_time_is_up() -> None:
+    """Then the goodbye follows at once; nothing is cut."""
+    desk = Desk(limit_ms=3 * MINUTE).open()
+    while desk.now_ms < 3 * MINUTE - 8_000:
+        desk.learner()
+        desk.role()
+        desk.wait(0)
+        for said in desk.all(Say):
+            desk.hear(said)
+    desk.learner()
+    desk.give(Playing("r99"))
+    assert desk.wait(3 * MINUTE + 4_000 - desk.now_ms) == []
+    desk.give(Heard("r99", "Aquí tiene."))
+    ending = desk.wait(20)
+    assert [command.language for command in ending if isinstance(command, Say)] == ["es", "en"]
 
 
 def test_what_was_said_before_a_line_broke_is_not_said_again() -> None:
@@ -89,7 +116,7 @@ def test_minutes_that_run_out_during_a_call_are_announced_and_kept() -> None:
     warning = next(command for command in told if isinstance(command, Say))
     assert warning.text == desk.scene.native.say("call.time_warning")
     desk.hear(warning)
-    ending = desk.wait(MINUTE // 2)
+    ending = desk.wait(MINUTE // 2 + EXCHANGE_MS)
     assert CutRole() in ending
     assert desk.talk.end_reason == "limit"
 

@@ -14,6 +14,7 @@ from tests.tutor.scenes import cafe
 from tutor.learning.timeline import Timeline
 from tutor.realtime import protocol
 from tutor.talk import notes
+from tutor.talk.allotted import EXCHANGE_MS
 from tutor.talk.conversation import Conversation
 from tutor.talk.exchange import (
     AnswerTool,
@@ -331,7 +332,7 @@ def test_the_minute_limit_is_announced_and_kept() -> None:
     assert Seed("note", notes.MINUTE_LEFT) in desk.commands
     desk.learner()
     desk.give(Playing("r99"))
-    commands = desk.wait(3 * MINUTE - desk.now_ms)
+    commands = desk.wait(3 * MINUTE + EXCHANGE_MS - desk.now_ms)
     assert commands[:2] == [CutRole(), Listen(False)]
     said = [command for command in commands if isinstance(command, Say)]
     assert [command.language for command in said] == ["es", "en"]

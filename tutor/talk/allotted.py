@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 MINUTE_MS: Final = 60_000
 """How long before its end a call says so."""
+EXCHANGE_MS: Final = 10_000
+"""How long after it whoever speaks just then may take to finish: a turn and its answer, not one more of each."""
 
 Step = Literal["usual", "warn", "up"]
 
@@ -32,11 +34,10 @@ class Allotted:
         self._usual = elapsed_ms < usual_ms
         self._warned = elapsed_ms > 0 and elapsed_ms >= self._warn_ms
 
-    @property
-    def next_due_ms(self) -> int:
-        """When `due` has something to say."""
+    def next_due_ms(self, *, busy: bool) -> int:
+        """When `due` has something to say, if nobody begins or ends to speak until then."""
         if self._warned:
-            return self._limit_ms
+            return self._end_ms(busy)
         return min(self._usual_ms, self._warn_ms) if self._usual else self._warn_ms
 
     def end_by(self, limit_ms: int) -> None:
@@ -44,9 +45,9 @@ class Allotted:
         self._limit_ms = min(self._limit_ms, limit_ms)
         self._warn_ms = min(self._warn_ms, limit_ms - MINUTE_MS)
 
-    def due(self, now_ms: int) -> Step | None:
-        """What is due now, each once; the end again and again."""
-        if now_ms >= self._limit_ms:
+    def due(self, now_ms: int, *, busy: bool) -> Step | None:
+        """What is due now, each once; the end again and again. ``busy``: whether somebody speaks, or answers soon."""
+        if now_ms >= self._end_ms(busy):
             return "up"
         if not self._warned and now_ms >= self._warn_ms:
             self._warned = True
@@ -55,3 +56,6 @@ class Allotted:
             self._usual = False
             return "usual"
         return None
+
+    def _end_ms(self, busy: bool) -> int:
+        return self._limit_ms + (EXCHANGE_MS if busy else 0)

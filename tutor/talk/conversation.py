@@ -127,8 +127,7 @@ class Conversation:
     def quiet(self) -> bool:
         """Whether nobody speaks and nobody is about to: the moment in which a session may be renewed unnoticed."""
         state = self._state
-        idle = not state.sounding and not state.learner_speaks and state.turn_ended_ms is None
-        return idle and self.phase is Phase.TALKING and not state.lost and not self._interlude.lasts
+        return not state.busy and self.phase is Phase.TALKING and not state.lost and not self._interlude.lasts
 
     @property
     def succeeded(self) -> bool:
@@ -144,8 +143,8 @@ class Conversation:
         state = self._state
         dues = [state.closing_until_ms, self.goals.next_due_ms]
         if self.phase is Phase.TALKING:
-            dues += [self._time.next_due_ms, self._interlude.next_due_ms, self._overlaps.next_due_ms]
-            dues.append(self._continuity.next_due_ms)
+            dues += [self._time.next_due_ms(busy=state.exchanging), self._interlude.next_due_ms]
+            dues += [self._overlaps.next_due_ms, self._continuity.next_due_ms]
             if not state.lost:
                 dues.append(state.stuck.next_due_ms)
         return min((due for due in dues if due is not None), default=None)
@@ -472,7 +471,7 @@ class Conversation:
         commands = self._toolbox.decide(now_ms)
         if self.phase is not Phase.TALKING:
             return commands
-        match self._time.due(now_ms):
+        match self._time.due(now_ms, busy=state.exchanging):
             case "up":
                 time_up = self.scene.native.say("call.time_up")
                 return [*commands, CutRole(), *state.close("limit", now_ms, goodbye=True, helper=time_up)]

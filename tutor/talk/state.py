@@ -70,6 +70,16 @@ class TalkState:
         """The voice's speed now."""
         return self.dial.speed(self.base_speed)
 
+    @property
+    def busy(self) -> bool:
+        """Whether somebody speaks, or the role's answer is on its way."""
+        return bool(self.sounding) or self.learner_speaks or self.turn_ended_ms is not None
+
+    @property
+    def exchanging(self) -> bool:
+        """Whether that will come to its end by itself: without a session nobody answers."""
+        return self.busy and not self.lost
+
     # --- things to be said
 
     def ref(self, name: str) -> str:
