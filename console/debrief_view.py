@@ -19,7 +19,7 @@ from db.models import Turn
 from db.models_learning import Observation
 from db.pages import Audience, PageRecord
 from tutor.learning import achievements, figures
-from tutor.learning.insights import Seen, insights
+from tutor.learning.insights import Seen, growth, insights, ready, success
 from tutor.script.catalogue import Catalogue, CatalogueError
 from tutor.script.language import Language
 
@@ -59,11 +59,16 @@ class DebriefView:
     target: str
     """The tag of the language that was practised."""
     praise: str
+    success: str
+    """How often the learner spoke, and how much of it got across where that is told."""
     can_dos: tuple[str, ...]
     earned: tuple[str, ...]
+    """What was achieved, what has become better, and that a higher level may be tried."""
     keep: str
     meaning: str
     help: str
+    growth: tuple[str, ...]
+    """What is emerging."""
     next: tuple[str, ...]
     graph: Graph | None
     sounds: tuple[Sound, ...]
@@ -105,8 +110,10 @@ def view(
         title=native.say("page.family_title" if family else "page.title"),
         target=target,
         praise=" ".join(told[:-1]) if family else _text(content, "praise"),
-        can_dos=() if family else _can_dos(content, record.call.scenario, native),
+        success="" if family else _success(record, native),
+        can_dos=() if family else _can_dos(content.get("can_dos"), record.call.scenario, native),
         earned=() if family else (*_earned(record.earned, native), *_insights(record, native)),
+        growth=() if family else _growth(record, native),
         keep=_text(content, "keep"),
         meaning=_text(content, "keep_meaning"),
         help=native.say("family.help") if family else "",
@@ -119,23 +126,47 @@ def view(
     )
 
 
-def _can_dos(content: Mapping[str, Any], scenario: str | None, native: Language) -> tuple[str, ...]:
+def _can_dos(goals: object, scenario: str | None, native: Language) -> tuple[str, ...]:
     strings = native.scenes.get(scenario or "")
     if strings is None or not native.tells(scenario or ""):
         return ()
-    return tuple(strings.can_do[goal] for goal in _texts(content.get("can_dos")) if goal in strings.can_do)
+    return tuple(strings.can_do[goal] for goal in _texts(goals) if goal in strings.can_do)
 
 
 def _earned(ids: Sequence[str], native: Language) -> tuple[str, ...]:
-    known = {rule.id for rule in achievements.rules()}
-    return tuple(achievements.told(one, native) for one in ids if one in known)[:MOST_EARNED]
+    return tuple(achievements.told(one, native) for one in achievements.in_order(ids)[:MOST_EARNED])
+
+
+def _success(record: PageRecord, native: Language) -> str:
+    measured = _measured(record)
+    if measured is None:
+        return ""
+    return success(measured.learner_turns, None if measured.noisy else measured.understood_share, native)
+
+
+def _growth(record: PageRecord, native: Language) -> tuple[str, ...]:
+    measured = _measured(record)
+    if measured is None:
+        return ()
+    within_reach = _can_dos(record.debrief.content.get("emerging"), record.call.scenario, native)
+    return growth(measured, within_reach, native)
+
+
+def _measured(record: PageRecord) -> Seen | None:
+    return None if record.measured is None else Seen.read(record.measured.at, record.measured.measures)
 
 
 def _insights(record: PageRecord, native: Language) -> tuple[str, ...]:
-    """What has become better up to this call, in words; nothing of calls after it, and nothing that became worse."""
+    """What has become better up to this call, in words; nothing of calls after it, and nothing that became worse.
+
+    Then that a higher level may be tried, where the learner is to be asked about it.
+    """
+    if record.measured is None:
+        return ()
     known = [seen for one in record.observed if (seen := Seen.read(one.at, one.measures)) is not None]
     found = insights(known, record.call.ended_at or record.call.heartbeat_at)
-    return tuple(insight.sentence(native) for insight in found[:MOST_INSIGHTS])
+    higher = () if record.ready_for is None else (ready(record.ready_for, native),)
+    return (*(insight.sentence(native) for insight in found[:MOST_INSIGHTS]), *higher)
 
 
 def _next(content: Mapping[str, Any], native: Language, audience: Audience) -> tuple[str, ...]:

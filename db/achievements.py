@@ -13,9 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.models_learning import Achievement
 
 
-async def earned(session: AsyncSession, learner_id: UUID) -> frozenset[str]:
-    """The ids of everything the learner has achieved."""
-    return frozenset(await session.scalars(select(Achievement.achievement).where(Achievement.learner_id == learner_id)))
+async def earned(session: AsyncSession, learner_id: UUID, *, but_with: UUID | None = None) -> frozenset[str]:
+    """The ids of everything the learner has achieved; what was achieved with the call ``but_with`` is left out."""
+    found = select(Achievement.achievement).where(Achievement.learner_id == learner_id)
+    if but_with is not None:
+        found = found.where(Achievement.call_id.is_distinct_from(but_with))
+    return frozenset(await session.scalars(found))
 
 
 async def of_call(session: AsyncSession, call_id: UUID) -> list[str]:

@@ -15,12 +15,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text, tuple_, update
+from sqlalchemy import Select, delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import jobs
-from db.limits import Limit, Payer, Scope, holding_for
+from db.limits import Limit, Payer, Period, Scope, holding_for
 from db.models_money import Budget, BudgetAlert, BudgetPeriod, LedgerEntry
 
 JOB: Final = "messages.budget"
@@ -110,7 +110,7 @@ async def ready(session: AsyncSession, payer: Payer, limits: Sequence[Limit]) ->
     # Only these: adding up what a month has spent takes as long as the month is full.
     missing = [(limit, subject) for limit, subject in wanted if _key(limit, subject) not in known]
     if missing:
-        await session.execute(_ALONE, _lock(payer.school_id))
+        await close_books(session, payer.school_id)
         for limit, subject in missing:
             await _begin(session, payer, limit, subject)
         known = await _periods(session, wanted)
@@ -153,11 +153,16 @@ async def share_books(session: AsyncSession, school_id: UUID) -> None:
     await session.execute(_SHARE, _lock(school_id))
 
 
+async def close_books(session: AsyncSession, school_id: UUID) -> None:
+    """To be called first in a transaction that nobody may book beside; it waits until all others have booked."""
+    await session.execute(_ALONE, _lock(school_id))
+
+
 async def spend(session: AsyncSession, payer: Payer, micro_usd: int, at: datetime) -> None:
     """Counts what was spent, in every budget it belongs to; what the call holds goes first.
 
     It is spent already, so it is never refused; crossing 70, 90 and 100 per cent of a budget of the school or a line
-    is written down and told, once a day or month.
+    is written down and told, once a day or month and amount (``db.limit_changes``).
     """
     subjects = [subject for subject in (payer.school_id, payer.line_id, payer.learner_id) if subject is not None]
     values = {"call": payer.call_id, "subjects": subjects, "at": at, "cost": micro_usd}
@@ -166,15 +171,19 @@ async def spend(session: AsyncSession, payer: Payer, micro_usd: int, at: datetim
             await _alert(session, payer.school_id, row.id, spent=row.spent, amount=row.amount)
 
 
-async def room(session: AsyncSession, periods: Sequence[int], *, scope: Scope | None = None) -> int | None:
+async def room(
+    session: AsyncSession, periods: Sequence[int], *, scope: Scope | None = None, period: Period | None = None
+) -> int | None:
     """How much no call holds in the fullest of these periods, in micro-dollars; None without any. Locks nothing.
 
-    With ``scope`` only budgets of that one count.
+    With ``scope`` and ``period`` only budgets of those count.
     """
     free = Budget.amount - BudgetPeriod.spent - BudgetPeriod.held
     found = select(func.min(free)).join(Budget, Budget.id == BudgetPeriod.budget_id)
     if scope is not None:
         found = found.where(Budget.scope == scope)
+    if period is not None:
+        found = found.where(Budget.period == period)
     least = await session.scalar(found.where(BudgetPeriod.id.in_(periods)))
     return None if least is None else int(least)
 
@@ -203,6 +212,12 @@ async def refused(session: AsyncSession, school_id: UUID, periods: Sequence[int]
     )
     for row in (await session.execute(full)).all():
         await _alert(session, school_id, row.id, spent=row.amount, amount=row.amount)
+
+
+async def take_back(session: AsyncSession, period_id: int, *, used: int, amount: int) -> None:
+    """Forgets the alerts of a period that are not reached with so much used of this amount: they may come again."""
+    unreached = delete(BudgetAlert).where(BudgetAlert.period_id == period_id, BudgetAlert.percent * amount > used * 100)
+    await session.execute(unreached.execution_options(synchronize_session=False))
 
 
 async def standing(session: AsyncSession, payer: Payer, limit: Limit) -> tuple[int, int]:

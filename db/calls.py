@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Update, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.limits import Payer
 from db.models import Call
 
 FRESH_S = 120.0
@@ -221,6 +222,22 @@ async def dropped(
     if learner_id is not None:
         broken = broken.where(Call.learner_id == learner_id)
     return await session.scalar(broken.order_by(Call.started_at.desc()).limit(1))
+
+
+async def listeners(session: AsyncSession, payer: Payer, *, since: datetime) -> int:
+    """How often a caller of a line was offered to listen without a model, in calls that began at ``since`` or later.
+
+    A learner is counted by themselves, others by their number; all who withhold it are one caller.
+    """
+    offered = select(func.count()).where(
+        Call.line_id == payer.line_id,
+        Call.started_at >= since,
+        Call.menu["role"].astext == "listener",
+        Call.learner_id == payer.learner_id
+        if payer.learner_id is not None
+        else Call.learner_id.is_(None) & Call.caller_hash.is_not_distinct_from(payer.caller_hash),
+    )
+    return int(await session.scalar(offered) or 0)
 
 
 async def take_resume(session: AsyncSession, call_id: UUID) -> dict[str, Any] | None:

@@ -5,10 +5,13 @@ Numbers come in as hashes. What is about opting out works before a school is kno
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from datetime import date
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -89,6 +92,12 @@ async def end(session: AsyncSession, number_hash: bytes, kind: str) -> None:
     )
 
 
+async def forget(session: AsyncSession, number_hash: bytes) -> None:
+    """Forgets whatever the number answered to the session's school; that it opted out of all texts stays."""
+    gone = delete(Consent).where(Consent.number_hash == number_hash)
+    await session.execute(gone.execution_options(synchronize_session=False))
+
+
 async def agreed(session: AsyncSession, number_hash: bytes, kind: str) -> bool:
     """Whether the number's current answer to the session's school is a yes."""
     current = await _current(session, number_hash, kind)
@@ -116,6 +125,15 @@ async def opt_in(session: AsyncSession, number_hash: bytes) -> None:
 async def received(session: AsyncSession, carrier_sid: str) -> bool:
     """Notes a text message by its identifier; False when it was noted before. Kept for 30 days."""
     return await session.scalar(_RECEIVED, {"carrier_sid": carrier_sid}) is not None
+
+
+async def helped(session: AsyncSession, school_id: UUID, number_hash: bytes, day: date) -> bool:
+    """Notes that the number was told today what the school's line is; False when it was noted before.
+
+    Kept for 30 days as a digest, another one each day: without the number's hash nobody knows whose it is.
+    """
+    about = b"help" + school_id.bytes + day.isoformat().encode()
+    return await received(session, f"help:{hmac.digest(number_hash, about, hashlib.sha256).hex()}")
 
 
 async def _current(session: AsyncSession, number_hash: bytes, kind: str) -> Consent | None:

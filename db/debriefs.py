@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -41,7 +41,7 @@ async def put(
     """Keeps a debrief; False when the call has one already, which stays.
 
     ``content`` is JSON, ``source`` says who wrote it, ``cost_micro_usd`` is None where it is not known. What it cost is
-    booked with it.
+    booked with it, and booked as well where it is not kept: the model was paid for each.
     """
     row = insert(Debrief).values(
         call_id=call_id,
@@ -52,10 +52,10 @@ async def put(
         cost_micro_usd=cost_micro_usd,
     )
     kept = row.on_conflict_do_nothing(index_elements=[Debrief.call_id]).returning(Debrief.call_id)
-    if await session.scalar(kept) is None:
-        return False
+    written = await session.scalar(kept) is not None
     call = await session.get(Call, call_id)
     if call is not None and cost_micro_usd != 0:
         payer = Payer(call.school_id, call.line_id, call.learner_id, call.id)
-        await ledger.book(session, payer, [ledger.debrief(call_id, micro_usd=cost_micro_usd, model=model)])
-    return True
+        again = None if written else uuid4()
+        await ledger.book(session, payer, [ledger.debrief(call_id, micro_usd=cost_micro_usd, model=model, again=again)])
+    return written

@@ -27,6 +27,7 @@ from db.models_learning import (
     LearnerRating,
     Observation,
     ReviewCardRow,
+    SatisfactionQuestion,
     Topic,
 )
 from db.models_money import Budget, LedgerEntry
@@ -45,6 +46,7 @@ _OF_A_LEARNER: Final[Mapping[str, type[Base]]] = {
     "topics": Topic,
     "facts": Fact,
     "confidence_answers": ConfidenceAnswer,
+    "satisfaction_questions": SatisfactionQuestion,
     "achievements": Achievement,
     "recordings": Recording,
     "links_to_pages": DebriefLink,

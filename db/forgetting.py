@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import String, and_, cast, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import audit, carrier_copies, jobs, recordings, stripping
+from db import audit, carrier_copies, guardians, jobs, recordings, stripping
 from db.carrier_copies import Copy
 from db.models import Base, Call, CallerIdentity, Consent, Learner, Message
 from db.models_keeping import Enrolment
@@ -26,12 +26,16 @@ from db.models_learning import (
     LearnerRating,
     Observation,
     ReviewCardRow,
+    SatisfactionQuestion,
     Topic,
 )
 from db.models_money import Budget, BudgetPeriod
 from db.models_pages import DebriefLink, Guardian
 from db.models_pins import Pin, PinTry
 from db.retention import SETTLED
+
+MASKED: Final = "guardian"
+"""Stands in a consent that a brother or a sister still needs, for the learner it named and for the form's words."""
 
 JOB: Final = "purge.forgotten_call"
 """The job that looks again at a call that was going on, or just over, when its learner was forgotten."""
@@ -48,6 +52,7 @@ OF_A_LEARNER: Final[tuple[type[Base], ...]] = (
     Topic,
     Fact,
     ConfidenceAnswer,
+    SatisfactionQuestion,
     Achievement,
     Enrolment,
     Pin,
@@ -104,7 +109,7 @@ async def forget_learner(session: AsyncSession, learner_id: UUID, *, actor: str 
     for table in OF_A_LEARNER:
         count = await _delete(session, table, learner_id)
         rows[table.__tablename__] = rows.get(table.__tablename__, 0) + count
-    rows["consents"] = await _consents(session, [call.carrier_sid for call in calls], own)
+    rows["consents"] = await _consents(session, learner_id, [call.carrier_sid for call in calls], own)
     await session.execute(delete(PinTry).where(PinTry.caller.in_(own)))
     await _let_go(session, school_id, calls)
     await session.execute(delete(Learner).where(Learner.id == learner_id))
@@ -140,7 +145,10 @@ class _Theirs:
 
 
 async def _numbers(session: AsyncSession, learner_id: UUID, among: Collection[bytes] | None = None) -> set[bytes]:
-    """Hashes of the numbers by which the learner is known, or a guardian of theirs; ``among``: by which others are."""
+    """Hashes of the numbers by which the learner is known, or a guardian of theirs is or was.
+
+    ``among``: those of them by which others are.
+    """
     found: set[bytes] = set()
     for table in (CallerIdentity, Guardian):
         columns = table.__table__.c
@@ -148,6 +156,12 @@ async def _numbers(session: AsyncSession, learner_id: UUID, among: Collection[by
         if among is not None:
             whose = and_(columns.learner_id != learner_id, columns.number_hash.in_(among))
         found.update(await session.scalars(select(columns.number_hash).where(whose)))
+    sid = guardians.carrier_sid(learner_id)
+    form = Consent.carrier_sid == sid
+    if among is not None:
+        others = and_(Consent.carrier_sid.startswith(guardians.FORM), Consent.carrier_sid != sid)
+        form = and_(Consent.number_hash.in_(among), others)
+    found.update(await session.scalars(select(Consent.number_hash).where(form)))
     return found
 
 
@@ -209,11 +223,20 @@ async def _delete(session: AsyncSession, table: type[Base], learner_id: UUID) ->
     return len((await session.scalars(rows.execution_options(synchronize_session=False))).all())
 
 
-async def _consents(session: AsyncSession, carrier_sids: Collection[str], own: Collection[bytes]) -> int:
-    """Those of numbers nobody else calls from, and those given in their calls from telephones nobody is known by."""
+async def _consents(
+    session: AsyncSession, learner_id: UUID, carrier_sids: Collection[str], own: Collection[bytes]
+) -> int:
+    """Those of numbers nobody else calls from, and those given in their calls from telephones nobody is known by.
+
+    Those on forms about them too; what a brother's or a sister's texts still go by is kept without them.
+    """
+    form = Consent.carrier_sid == guardians.carrier_sid(learner_id)
+    needed = and_(form, Consent.ended_at.is_(None), Consent.number_hash.not_in(own))
+    masked = update(Consent).where(needed).values(carrier_sid=MASKED, wording=MASKED)
+    await session.execute(masked.execution_options(synchronize_session=False))
     known = select(CallerIdentity.number_hash).where(CallerIdentity.number_hash == Consent.number_hash)
     theirs = delete(Consent).where(
-        or_(Consent.number_hash.in_(own), and_(Consent.carrier_sid.in_(carrier_sids), ~known.exists()))
+        or_(Consent.number_hash.in_(own), form, and_(Consent.carrier_sid.in_(carrier_sids), ~known.exists()))
     )
     gone = theirs.returning(Consent.id).execution_options(synchronize_session=False)
     return len((await session.scalars(gone)).all())

@@ -6,15 +6,25 @@ ends like anybody's with a STOP. Works in the session's school.
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import consents
 from db.keyring import Keyring
+from db.models import CallerIdentity
 from db.models_pages import Guardian
+
+FORM: Final = "guardian:"
+"""Before a learner's id, in the place of the call of a consent that a school has on paper."""
+
+
+def carrier_sid(learner_id: UUID) -> str:
+    """What stands in the place of the call in the consent of this learner's guardian."""
+    return f"{FORM}{learner_id}"
 
 
 class GuardianRefused(Exception):
@@ -25,6 +35,8 @@ async def put(
     session: AsyncSession, keyring: Keyring, *, school_id: UUID, learner_id: UUID, number: str, consent: str
 ) -> None:
     """Makes ``number`` (E.164) the guardian's of a learner, in place of an older one, and records the consent.
+
+    An older one's consent ends, unless somebody else's texts go by it.
 
     ``consent`` says how the school has it, such as ``form 2026-09, signed``: it must be able to show that.
 
@@ -45,6 +57,9 @@ async def put(
         "number_encrypted": keyring.encrypt(number),
         "consent": consent.strip(),
     }
+    older = await get(session, learner_id)
+    if older is not None and older.number_hash != number_hash:
+        await _end(session, learner_id, older.number_hash)
     row = insert(Guardian).values(learner_id=learner_id, school_id=school_id, **values)
     await session.execute(
         row.on_conflict_do_update(index_elements=[Guardian.learner_id], set_={**values, "consented_at": func.now()})
@@ -53,7 +68,7 @@ async def put(
         session,
         school_id=school_id,
         number_hash=number_hash,
-        carrier_sid=f"guardian:{learner_id}",
+        carrier_sid=carrier_sid(learner_id),
         wording=consent.strip(),
     )
 
@@ -64,9 +79,25 @@ async def get(session: AsyncSession, learner_id: UUID) -> Guardian | None:
 
 
 async def remove(session: AsyncSession, learner_id: UUID) -> bool:
-    """Forgets the learner's guardian; False when there is none. The number's consent stays, it may have other uses."""
-    gone = delete(Guardian).where(Guardian.learner_id == learner_id).returning(Guardian.learner_id)
-    return await session.scalar(gone.execution_options(synchronize_session=False)) is not None
+    """Forgets the learner's guardian; False when there is none. The consent ends, unless others' texts go by it."""
+    gone = delete(Guardian).where(Guardian.learner_id == learner_id).returning(Guardian.number_hash)
+    number_hash = await session.scalar(gone.execution_options(synchronize_session=False))
+    if number_hash is None:
+        return False
+    await _end(session, learner_id, number_hash)
+    return True
+
+
+async def _end(session: AsyncSession, learner_id: UUID, number_hash: bytes) -> None:
+    """Ends the consent of a number that is the guardian's of this learner no more; not where others need it.
+
+    Others are learners with the same guardian, and those who call from the number and agreed by themselves: their
+    answer was replaced by the form, not taken back.
+    """
+    same_guardian = exists().where(Guardian.number_hash == number_hash, Guardian.learner_id != learner_id)
+    calls_from_it = exists().where(CallerIdentity.number_hash == number_hash, CallerIdentity.learner_id != learner_id)
+    if not await session.scalar(select(or_(same_guardian, calls_from_it))):
+        await consents.end(session, number_hash, consents.SMS)
 
 
 async def is_one(session: AsyncSession, number_hash: bytes) -> bool:

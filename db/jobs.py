@@ -7,7 +7,7 @@ again, because a worker that dies in the middle leaves its jobs to the next.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import psycopg
 from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import urls
@@ -33,7 +34,14 @@ DRAIN_S = 20.0
 KEEP_SUCCEEDED_HOURS = 24
 KEEP_FAILED_HOURS = 30 * 24
 
+ONE_AT_A_TIME: Mapping[str, str] = {"calls.debrief": "call_id"}
+"""Jobs of which only one runs at a time for each value of this argument, whatever workers there are; the later ones
+wait. Who waits holds nothing, and a worker that dies gives its turn back with its job (`retry_stalled_jobs`)."""
+
 Body = Callable[..., Awaitable[None]]
+
+_COUNT = text("SELECT status::text, count(*) FROM procrastinate_jobs WHERE status <> 'succeeded' GROUP BY status")
+_COUNTED = ("todo", "doing", "failed")
 
 _log = logging.getLogger(__name__)
 
@@ -73,13 +81,24 @@ async def defer(session: AsyncSession, name: str, /, *, delay_s: float = 0.0, **
     Raises UnknownQueue.
     """
     connection = await (await session.connection()).get_raw_connection()
+    alone = arguments.get(ONE_AT_A_TIME.get(name, ""))
     deferring = _deferring.configure_task(
         name,
         queue=queue_of(name),
         connection=connection.driver_connection,
         schedule_in={"seconds": delay_s} if delay_s > 0 else None,
+        lock=None if alone is None else f"{name}:{alone}",
     )
     return await deferring.defer_async(**arguments)
+
+
+async def counts(session: AsyncSession) -> dict[str, int]:
+    """How many jobs wait, are done now, and failed for good in the last month: ``todo``, ``doing``, ``failed``.
+
+    Of all schools and processes together.
+    """
+    found = {row[0]: row[1] for row in await session.execute(_COUNT)}
+    return {status: found.get(status, 0) for status in _COUNTED}
 
 
 async def run_worker(

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import chains
+from db import chains, consents, guardians
 from db.models import Call, CallerIdentity, CallEvent, Learner
 from db.observations import language_of
 
@@ -49,6 +49,16 @@ async def get(session: AsyncSession, learner_id: UUID) -> Learner | None:
     return await session.get(Learner, learner_id)
 
 
+async def create(
+    session: AsyncSession, *, school_id: UUID, native: str, target: str, level: str, first_name: str | None = None
+) -> Learner:
+    """Makes a learner whom no telephone gives away yet: a PIN says who they are, or ``add_identity`` follows."""
+    learner = Learner(school_id=school_id, native=native, target=target, level=level, first_name=first_name)
+    session.add(learner)
+    await session.flush()
+    return learner
+
+
 async def create_with_number(
     session: AsyncSession,
     *,
@@ -71,9 +81,9 @@ async def create_with_number(
     await session.execute(_LOCK_NUMBER, {"number_hash": number_hash})
     if not another and (known := await by_number_hash(session, number_hash)):
         return known[0]
-    learner = Learner(school_id=school_id, native=native, target=target, level=level, first_name=first_name)
-    session.add(learner)
-    await session.flush()
+    learner = await create(
+        session, school_id=school_id, native=native, target=target, level=level, first_name=first_name
+    )
     session.add(
         CallerIdentity(
             school_id=school_id,
@@ -100,11 +110,19 @@ async def add_identity(session: AsyncSession, learner: Learner, number_hash: byt
 
 
 async def drop_identity(session: AsyncSession, learner_id: UUID, number_hash: bytes) -> bool:
-    """Lets a learner be recognised by a telephone no more; False when they were not."""
+    """Lets a learner be recognised by a telephone no more; False when they were not.
+
+    What a number agreed to goes with the last learner who is known by it, unless it is a guardian's: whoever has it
+    next is asked anew.
+    """
     gone = delete(CallerIdentity).where(
         CallerIdentity.learner_id == learner_id, CallerIdentity.number_hash == number_hash
     )
-    return await session.scalar(gone.returning(CallerIdentity.id)) is not None
+    if await session.scalar(gone.returning(CallerIdentity.id)) is None:
+        return False
+    if not await by_number_hash(session, number_hash) and not await guardians.is_one(session, number_hash):
+        await consents.forget(session, number_hash)
+    return True
 
 
 async def set_message_number(session: AsyncSession, number_hash: bytes, number_encrypted: bytes | None) -> None:

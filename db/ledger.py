@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -173,7 +173,8 @@ async def close_call(
     call: Call = row[0]
     at = call.ended_at or datetime.now(UTC)
     payer = Payer(call.school_id, call.line_id, call.learner_id, call.id)
-    seconds = max(0.0, (at - call.started_at).total_seconds())
+    # The carrier's own figure, where its report came first: it is what will be paid.
+    seconds = call.carrier_s if call.carrier_s is not None else max(0.0, (at - call.started_at).total_seconds())
     carried = carrier_minutes(f"carrier:{call.id}", row[1], seconds, table or prices())
     await book(session, payer, [*entries, carried], at=at)
     if call.connected_at is None:
@@ -205,8 +206,21 @@ def carrier_minutes(key: str, number: str, seconds: float, table: Prices | None 
 async def carrier_billed(session: AsyncSession, call_id: UUID, seconds: int) -> bool:
     """The carrier says how long a call was: books what that is more, or less, than was booked when it was closed.
 
-    Once a call; False when that was done, or the call is not closed yet, or there is nothing to correct.
+    Kept on the call's row, from which `close_call` takes it where the call is not closed yet; what was said first
+    stays. Once a call; False when that was done, or the call is not closed yet, or there is nothing to correct.
     """
+    # Who closes the call at this moment has its row or waits for it: one of the two sees the other's work.
+    said = (
+        update(Call)
+        .where(Call.id == call_id)
+        .values(carrier_s=func.coalesce(Call.carrier_s, seconds))
+        .returning(Call.carrier_s)
+        .execution_options(synchronize_session=False)
+    )
+    kept = await session.scalar(said)
+    if kept is None:
+        return False
+    seconds = kept
     found = (
         await session.execute(
             select(Call, Line.number, LedgerEntry)
@@ -254,8 +268,41 @@ async def book_message(session: AsyncSession, message: Message, *, segments: int
     return await book(session, Payer(message.school_id, line_id, learner_id, message.call_id), [entry]) == 1
 
 
-def debrief(call_id: UUID, *, micro_usd: int | None, model: str | None) -> NewEntry:
-    """What the text model took for a call's debrief, its useless answers included."""
+async def book_help(
+    session: AsyncSession, payer: Payer, *, carrier_sid: str, sender: str, segments: int, at: datetime
+) -> bool:
+    """Books an answer to a text that asked for help (its MessageSid); False when that was done before.
+
+    Args:
+        sender: the line's number, by which it is priced.
+    """
     table = prices()
-    most = max(rates["text_in"] * 8_000 + rates["text_out"] * 4_000 for rates in table.text.values())
-    return NewEntry("debrief", f"debrief:{call_id}", micro_usd, ceil(most), {"model": model} if model else {})
+    entry = NewEntry(
+        "message",
+        _help_key(carrier_sid),
+        table.segments(sender, segments),
+        table.segments_at_most(sender, segments),
+        {"segments": segments},
+    )
+    return await book(session, payer, [entry], at=at) == 1
+
+
+async def help_booked(session: AsyncSession, carrier_sid: str) -> bool:
+    """Whether the session's school has paid for an answer to this text (its MessageSid)."""
+    found = select(LedgerEntry.id).where(LedgerEntry.key == _help_key(carrier_sid))
+    return await session.scalar(found) is not None
+
+
+def _help_key(carrier_sid: str) -> str:
+    return f"message:help:{carrier_sid}"
+
+
+def debrief(call_id: UUID, *, micro_usd: int | None, model: str | None, again: UUID | None = None) -> NewEntry:
+    """What the text model took for a call's debrief, its useless answers included.
+
+    Args:
+        again: which one it is of those that were written and not kept; None: the one that is.
+    """
+    most = prices().written_at_most(input_tokens=8_000, output_tokens=4_000)
+    key = f"debrief:{call_id}" if again is None else f"debrief:{call_id}:{again}"
+    return NewEntry("debrief", key, micro_usd, most, {"model": model} if model else {})

@@ -149,6 +149,8 @@ async def put(
 ) -> UUID:
     """Sets a limit, or changes it: there is one for the same scope, period, unit, line and learner. Returns its id.
 
+    What was told of its amount stays: people change a limit by `db.limit_changes.put`.
+
     Args:
         scope: ``line`` and ``learner`` without an id are for each; ``call`` with a line for the calls of that one.
         amount: micro-dollars or seconds, above 0.

@@ -59,6 +59,11 @@ class LineFound:
         """Whether its callers are children; see ``Line.for_children``."""
         return self.kids or self.minors == "under13"
 
+    @property
+    def for_minors(self) -> bool:
+        """Whether its callers may be under age; see ``Line.for_minors``."""
+        return self.kids or self.minors != "none"
+
     def missing(self) -> list[str]:
         """The names of what is not set: native, target, level, class_prompt, scenarios."""
         return missing_settings(self)

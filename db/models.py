@@ -146,8 +146,13 @@ class Line(Base):
 
     @property
     def for_children(self) -> bool:
-        """Whether its callers are children: their texts go to guardians alone, and earlier in the day."""
+        """Whether its callers are children: in words and scenes for them, and their families' texts come earlier."""
         return self.kids or self.minors == "under13"
+
+    @property
+    def for_minors(self) -> bool:
+        """Whether its callers may be under age: no text goes to their own telephones, and they are not asked."""
+        return self.kids or self.minors != "none"
 
 
 class CarrierAccount(Base):
@@ -282,6 +287,8 @@ class Call(Base):
     """Whether the scenario's goals were reached, by its own rule of success."""
     carrier_status: Mapped[str | None]
     carrier_sequence: Mapped[int] = mapped_column(server_default=text("-1"), default=-1)
+    carrier_s: Mapped[int | None]
+    """How long the carrier says the call was, in seconds; None: it has not said so yet."""
     cost_micro_usd: Mapped[int | None] = mapped_column(BigInteger)
     cost_complete: Mapped[bool] = mapped_column(server_default=_FALSE, default=False)
     usage: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY, default=dict)
@@ -465,7 +472,8 @@ class OptOut(Base):
 
 
 class TextReceived(Base):
-    """A text message that reached us, by its carrier's identifier alone, so that a repeated webhook does nothing."""
+    """A text message that reached us, by its carrier's identifier alone, so that a repeated webhook does nothing; and
+    that a number was told what this is, by a digest that is another one each day."""
 
     __tablename__ = "texts_received"
     __table_args__ = (Index("texts_received_at", "at"),)

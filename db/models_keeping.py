@@ -133,6 +133,7 @@ class SchoolPolicy(Base):
     learner_days: Mapped[int] = mapped_column(server_default=text("730"))
     audio_hours: Mapped[int] = mapped_column(server_default=text("0"))
     show_transcript: Mapped[bool] = mapped_column(server_default=_TRUE)
+    trust_numbers: Mapped[bool] = mapped_column(server_default=text("false"))
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
 

@@ -189,6 +189,27 @@ class ConfidenceAnswer(Base):
     at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
 
+class SatisfactionQuestion(Base):
+    """That somebody was asked, after a call, how it was, and what they answered: about the line, not the learner."""
+
+    __tablename__ = "satisfaction_questions"
+    __table_args__ = (
+        _of_call(),
+        _of_learner(),
+        CheckConstraint("answer BETWEEN 1 AND 5", name="satisfaction_questions_answer"),
+        Index("satisfaction_questions_learner", "learner_id", "asked_at"),
+        Index("satisfaction_questions_school", "school_id"),
+    )
+
+    call_id: Mapped[UUID] = mapped_column(primary_key=True)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("schools.id", ondelete="CASCADE"))
+    learner_id: Mapped[UUID | None]
+    """None: a guest."""
+    answer: Mapped[int | None]
+    """1 to 5, 5 is best; None: they hung up, or pressed nothing."""
+    asked_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
 class Achievement(Base):
     """Something to celebrate, once."""
 

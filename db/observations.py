@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import Select, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -143,19 +143,24 @@ class Past(NamedTuple):
 
 async def history(session: AsyncSession, learner_id: UUID, target: str) -> list[Past]:
     """Every call of the learner in a language, the newest last."""
-    every = (
-        select(
-            Observation.scenario,
-            Observation.at,
-            Observation.completed,
-            Observation.hints,
-            Observation.turns,
-            Observation.notes,
-        )
-        .where(Observation.learner_id == learner_id, Observation.target == language_of(target))
-        .order_by(Observation.at, Observation.call_id)
-    )
-    return [Past(*row) for row in await session.execute(every)]
+    return [Past(*row) for row in await session.execute(_past(learner_id, target))]
+
+
+async def before(session: AsyncSession, call: Call, learner_id: UUID, target: str) -> list[Past]:
+    """Every call of the learner in a language up to this one, the newest last.
+
+    The call itself, and those of the same play of a scene (``db.chains``), are not among them, kept or not.
+    """
+    play = call.began_in or call.id
+    same = select(Call.id).where(or_(Call.id == play, Call.began_in == play))
+    past = _past(learner_id, target).where(Observation.at <= call.connected_at, Observation.call_id.not_in(same))
+    return [Past(*row) for row in await session.execute(past)]
+
+
+def _past(learner_id: UUID, target: str) -> Select[Any]:
+    columns = [getattr(Observation, name) for name in Past._fields]
+    mine = select(*columns).where(Observation.learner_id == learner_id, Observation.target == language_of(target))
+    return mine.order_by(Observation.at, Observation.call_id)
 
 
 def _of(learner_id: UUID, target: str) -> Select[Observation]:

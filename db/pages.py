@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import achievements, calls, debriefs, flags, learners, lines, observations, policies, recordings
+from db import achievements, calls, debriefs, flags, learners, lines, observations, policies, ratings, recordings
 from db.flags import NewFlag
 from db.keyring import Keyring
 from db.models import Call, CallEvent, Debrief, Learner, Line, School, Turn
@@ -66,6 +66,11 @@ class PageRecord:
     """What can still be heard of it, in order, each stream by itself; none for anybody but the learner."""
     observed: Sequence[Observation]
     """The learner's last calls in this language, enough for two weeks of daily practice, the newest last."""
+    measured: Observation | None
+    """What was measured in the call itself; None also where something was not right for the caller: of such a call
+    nothing is celebrated."""
+    ready_for: str | None
+    """The level that the learner is ready to try after the call, if it is their latest in this language."""
     earned: Sequence[str]
     """Ids of what was achieved with the call."""
     reported: bool
@@ -130,6 +135,10 @@ async def record(session: AsyncSession, found: PageFound) -> PageRecord | None:
         return None
     turns = await transcript(session, call, line) if found.audience == "learner" else []
     target = debrief.content.get("target") or line.target or learner.target
+    right = await _withheld(session, call.id) is not None
+    observed = await observations.recent(session, learner.id, target, limit=_OBSERVED)
+    latest = bool(observed) and observed[-1].call_id == call.id
+    rating = await ratings.get(session, learner.id, target) if right and latest else None
     return PageRecord(
         call=call,
         line=line,
@@ -138,7 +147,9 @@ async def record(session: AsyncSession, found: PageFound) -> PageRecord | None:
         timezone=school.timezone,
         transcript=turns,
         sounds=await sounds(session, found),
-        observed=await observations.recent(session, learner.id, target, limit=_OBSERVED),
+        observed=observed,
+        measured=await observations.get(session, call.id) if right else None,
+        ready_for=rating.ready_for if rating is not None else None,
         earned=await achievements.of_call(session, call.id),
         reported=await reported(session, call.id),
     )

@@ -1,4 +1,4 @@
-"""How long a school keeps what: its own answer, or the defaults of a school that gave none."""
+"""How long a school keeps what, and whom it tells: its own answer, or the defaults of a school that gave none."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Policy:
     """The sound of calls, of adults who agreed to it; 0: none."""
     show_transcript: bool = True
     """Whether the page after a call shows what was said."""
+    trust_numbers: bool = False
+    """Whether the role is told of earlier calls when only the number that calls says who it is; see ``MenuRecord``."""
 
     @property
     def words_last(self) -> timedelta:

@@ -1,6 +1,6 @@
 """Whom the text about a call goes to: the learner, or their guardian. Asked when it is written and when it leaves.
 
-A learner with a guardian never gets one, on whatever line; on a line for children nobody but a guardian does
+A learner with a guardian never gets one, on whatever line; on a line for minors nobody but a guardian does
 (tutoring.md §5.6, twilio.md §7). Consent and opt-outs are asked elsewhere. Works in the session's school.
 """
 
@@ -38,7 +38,7 @@ async def of_call(
         if guardian.number_encrypted is None:
             return None
         return Recipient(guardian.number_hash, guardian.number_encrypted, "family")
-    if line.for_children or caller_hash is None:
+    if line.for_minors or caller_hash is None:
         return None
     sealed = await learners.message_number(session, learner_id, caller_hash)
     return None if sealed is None else Recipient(caller_hash, sealed, "learner")

@@ -15,7 +15,7 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Base, Call, CallEvent, Debrief, Message, Turn
-from db.models_learning import Achievement, ConfidenceAnswer, Fact, Observation, Topic
+from db.models_learning import Achievement, ConfidenceAnswer, Fact, Observation, SatisfactionQuestion, Topic
 from db.models_money import LedgerEntry
 from db.models_pages import DebriefLink
 from db.policies import of_school
@@ -28,6 +28,7 @@ OF_A_CALL: Final[tuple[type[Base], ...]] = (
     DebriefLink,
     Observation,
     ConfidenceAnswer,
+    SatisfactionQuestion,
     Topic,
     Fact,
 )
@@ -36,7 +37,9 @@ OF_A_CALL: Final[tuple[type[Base], ...]] = (
 _UNTIED: Final[tuple[tuple[type[Base], str], ...]] = ((Achievement, "call_id"), (LedgerEntry, "learner_id"))
 """What stays, but no longer says that this call was this learner's: something to celebrate, and what was paid."""
 
-_NAMES: Final = frozenset({"can_dos", "next_scenario", "next_key", "native", "target", "language", "topics"})
+_NAMES: Final = frozenset(
+    {"can_dos", "emerging", "next_scenario", "next_key", "native", "target", "language", "topics"}
+)
 """Of a debrief: what names goals, scenes, languages and types of pattern."""
 
 _IDENTIFIER: Final = "[A-Za-z0-9_./:-]{0,64}"

@@ -138,6 +138,7 @@ class TextModel:
         self.requests: list[dict[str, Any]] = []
         self.charges: list[Charge] = []
         self.notes: list[str] = []
+        self._cache: set[str] = set()
         self._script = script
         self._spending = spending
         self._asked = asked
@@ -269,7 +270,27 @@ class TextModel:
             "tools": [],
             "truncation": "disabled",
             "metadata": body.get("metadata") or {},
-            "usage": _usage(body, written if status != "failed" else "", 0 if effort == "none" else REASONING_TOKENS),
+            "usage": self._usage(body, written if status != "failed" else "", effort),
+        }
+
+    def _usage(self, body: Mapping[str, Any], written: str, effort: str) -> dict[str, Any]:
+        """Returns the `usage`. What is the same in every request, its beginning, is written into the cache by the first
+        and read from there by the others; both are parts of the input."""
+        beginning = json.dumps([body.get("instructions"), body.get("text")], ensure_ascii=False)
+        same, key = text_tokens(beginning), f"{body['model']} {body.get('prompt_cache_key', '')} {beginning}"
+        known = key in self._cache
+        self._cache.add(key)
+        reasoning = 0 if effort == "none" else REASONING_TOKENS
+        read, wrote = (
+            same + text_tokens(json.dumps(body["input"], ensure_ascii=False)),
+            text_tokens(written) + reasoning,
+        )
+        return {
+            "input_tokens": read,
+            "input_tokens_details": {"cached_tokens": same * known, "cache_write_tokens": same * (not known)},
+            "output_tokens": wrote,
+            "output_tokens_details": {"reasoning_tokens": reasoning},
+            "total_tokens": read + wrote,
         }
 
     def _written(self, wanted: Mapping[str, Any], answer: TextAnswer) -> str:
@@ -310,15 +331,3 @@ def _request_id() -> dict[str, str]:
 
 def _ends(transcription_model: str) -> bool:
     return transcription_model == "whisper-1" or transcription_model.startswith("gpt-4o")
-
-
-def _usage(body: Mapping[str, Any], written: str, reasoning: int) -> dict[str, Any]:
-    asked = json.dumps([body.get("instructions"), body["input"], body.get("text")], ensure_ascii=False)
-    read, wrote = text_tokens(asked), text_tokens(written) + reasoning
-    return {
-        "input_tokens": read,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-        "output_tokens": wrote,
-        "output_tokens_details": {"reasoning_tokens": reasoning},
-        "total_tokens": read + wrote,
-    }

@@ -28,6 +28,7 @@ from ringua import (
     cli_keeping,
     cli_material,
     cli_money,
+    cli_people,
     cli_report,
     cli_sip,
     cli_texts,
@@ -41,7 +42,7 @@ from ringua import rehearse as rehearse_call
 from ringua.settings import SettingsError, load
 from ringua.storage import StorageError
 from ringua.terminal import Trouble as Trouble
-from ringua.terminal import e164, find_line, find_school, out, run
+from ringua.terminal import e164, find_line, find_school, language_tag, level_name, out, run
 from tutor.script import catalogue
 from tutor.script.catalogue import Catalogue, CatalogueError
 from tutor.script.class_prompt import ClassPrompt, ClassPromptError
@@ -66,6 +67,7 @@ app.add_typer(cli_money.budget_app, name="budget")
 school_app.command("quiet")(cli_texts.school_quiet)
 app.command("cost")(cli_money.cost)
 app.add_typer(cli_keeping.learner_app, name="learner")
+app.add_typer(cli_people.staff_app, name="staff")
 app.add_typer(cli_keeping.policy_app, name="policy")
 line_app.add_typer(cli_material.line_prompt_app, name="prompt")
 line_app.command("safety")(cli_callers.line_safety)
@@ -188,6 +190,9 @@ def school_add(
     name: str, timezone: Annotated[str, typer.Option(help="An IANA name such as America/Puerto_Rico.")] = "UTC"
 ) -> None:
     """Adds a school."""
+    name = name.strip()
+    if not name:
+        raise Trouble('A school needs a name, by which commands find it: such as `ringua school add "Colegio Sol"`.')
 
     async def work() -> None:
         async with storage.opened(load()) as data, data.database.anyone() as session:
@@ -403,11 +408,11 @@ def _line_settings(
     given: dict[str, Any] = {name: on for name, on in switches.items() if on is not None}
     try:
         if native is not None:
-            given["native"] = shelf.language(native).tag
+            given["native"] = language_tag(shelf, native, "native")
         if target is not None:
-            given["target"] = shelf.language(target).tag
+            given["target"] = language_tag(shelf, target, "target")
         if level is not None:
-            given["level"] = shelf.level(level.upper()).name
+            given["level"] = level_name(shelf, level)
         if scenarios is not None:
             given["scenarios"] = [shelf.scenario(name.strip()).id for name in scenarios.split(",") if name.strip()]
         if prompt is not None:

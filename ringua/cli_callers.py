@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, get_args
+from uuid import UUID
 
 import typer
 from rich.table import Column, Table
+from rich.text import Text
 
 from db import calls, flags, learners, pins
 from db import lines as line_rows
 from db.pins import PinsExhausted, Role
 from ringua import storage
+from ringua.cli_keeping import find_learner
 from ringua.settings import load
-from ringua.terminal import Trouble, e164, find_line, find_school, out, run
+from ringua.terminal import Trouble, e164, find_line, find_school, language_tag, out, run
 from telephony.ivr.questions import MOST_LANGUAGES, MOST_TARGETS
 from telephony.languages import same_language
 from tutor.safety.minors import Minors, minors_allowed
-from tutor.script.catalogue import Catalogue, CatalogueError
+from tutor.script.catalogue import Catalogue
 
 pin_app = typer.Typer(no_args_is_help=True, help="PINs by which learners, teachers and families say who they are.")
 flag_app = typer.Typer(no_args_is_help=True, help="Calls that somebody at the school must look at.")
@@ -69,15 +72,7 @@ def _languages(
 ) -> list[str]:
     if given.strip() == ONE_LANGUAGE:
         return []
-    able = shelf.natives if kind == "native" else shelf.targets
-    try:
-        found = [shelf.language(tag.strip()) for tag in given.split(",") if tag.strip()]
-    except CatalogueError as error:
-        raise Trouble(str(error)) from error
-    for language in found:
-        if language not in able:
-            raise Trouble(f"{language.tag} is no {kind} language; these are: {', '.join(one.tag for one in able)}.")
-    tags = list(dict.fromkeys(language.tag for language in found))
+    tags = list(dict.fromkeys(language_tag(shelf, tag, kind) for tag in given.split(",") if tag.strip()))
     if own is not None and shelf.language(own).tag not in tags:
         tags.insert(0, shelf.language(own).tag)
     if len(tags) > most:
@@ -138,18 +133,26 @@ def pin_issue(
         str | None, typer.Option(help="The number from which the learner calls; also a family's child.")
     ] = None,
     who: Annotated[int, typer.Option(help="Which of the learners who share that number, from 1.")] = 1,
+    learner: Annotated[
+        str | None, typer.Option(help="Instead: the learner's id, last two digits of the number, or first name.")
+    ] = None,
 ) -> None:
     """Makes a PIN for a line and shows it once."""
     if role not in get_args(Role):
         raise Trouble(f"--role is {', '.join(get_args(Role))}, not {role}.")
-    if (role == "teacher") is (caller is not None):
-        raise Trouble("A learner's and a family's PIN need --caller, a teacher's has none.")
+    named = [option for option in (caller, learner) if option is not None]
+    if len(named) != (0 if role == "teacher" else 1):
+        raise Trouble(
+            "A learner's and a family's PIN need --caller or --learner, one of them; a teacher's has neither."
+        )
 
     async def work() -> None:
         async with storage.opened(load()) as data:
             found = await find_line(data, number)
+            learner_id = None
+            if learner is not None:
+                learner_id = (await find_learner(data, learner, found.school_name)).id
             async with data.database.school(found.school_id) as session:
-                learner_id = None
                 if caller is not None:
                     known = await learners.by_number_hash(session, data.keyring.hash_number(e164(caller)))
                     if not 1 <= who <= len(known):
@@ -165,8 +168,62 @@ def pin_issue(
                         learner_id=learner_id,
                     )
                 except PinsExhausted as error:
-                    raise Trouble(str(error)) from error
+                    raise Trouble(
+                        f"{found.number} has as many PINs as it may: take back some that nobody uses, which "
+                        f"`ringua pin list {found.number}` shows."
+                    ) from error
         out.print(f"{digits}: the PIN of a {role} on {found.number}. It cannot be shown again.")
+
+    run(work())
+
+
+@pin_app.command("list")
+def pin_list(number: str) -> None:
+    """Lists the PINs of a line and whose they are; their digits are known to nobody."""
+
+    async def work() -> None:
+        table = Table(Column("PIN", no_wrap=True), "Whose", Column("Learner", no_wrap=True), "Name", "Issued", "Locked")
+        async with storage.opened(load()) as data:
+            found = await find_line(data, number)
+            now = datetime.now(UTC)
+            async with data.database.school(found.school_id) as session:
+                for pin in await pins.list_all(session, found.id):
+                    holder = await learners.get(session, pin.learner_id) if pin.learner_id is not None else None
+                    locked = pin.locked_until is not None and pin.locked_until > now
+                    table.add_row(
+                        str(pin.id),
+                        pin.role,
+                        "-" if holder is None else str(holder.id),
+                        Text((holder.first_name if holder is not None else None) or "-"),
+                        f"{pin.created_at:%Y-%m-%d}",
+                        f"until {pin.locked_until:%H:%M} UTC" if locked else "-",
+                    )
+        out.print(table if table.row_count else f"{found.number} has no PIN.")
+
+    run(work())
+
+
+@pin_app.command("take-back")
+def pin_take_back(
+    number: str, pin: Annotated[str, typer.Argument(help="Its id; `ringua pin list LINE` shows them.")]
+) -> None:
+    """Makes a PIN worthless, at once."""
+    try:
+        known = UUID(pin)
+    except ValueError:
+        # Not repeated: it may be the digits themselves.
+        raise Trouble(
+            "That is no PIN's id: `ringua pin list LINE` shows the ids; digits are known to nobody."
+        ) from None
+
+    async def work() -> None:
+        async with storage.opened(load()) as data:
+            found = await find_line(data, number)
+            async with data.database.school(found.school_id) as session:
+                held = {one.id for one in await pins.list_all(session, found.id)}
+                if known not in held or not await pins.take_back(session, known):
+                    raise Trouble(f"{found.number} has no PIN {pin}: `ringua pin list {found.number}` shows all.")
+        out.print("Taken back: these digits open nothing any more.")
 
     run(work())
 

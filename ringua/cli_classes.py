@@ -21,7 +21,7 @@ from db.models_keeping import SchoolClass
 from ringua import storage
 from ringua.cli_keeping import find_learner
 from ringua.settings import load
-from ringua.terminal import Trouble, day, find_line, find_school, out, run
+from ringua.terminal import Trouble, day, find_line, find_school, language_tag, out, run
 from telephony.ivr.menu import FREE_TALK
 from telephony.languages import offered_in, targets_of
 from tutor.script import catalogue
@@ -222,7 +222,7 @@ async def _assign(
 ) -> str:
     """Checks and keeps an assignment; returns its days in words. Without a class it is for the line's callers."""
     shelf = await scenario_rows.catalogue(session, catalogue.load())
-    language = _target(shelf, target)
+    practised = language_tag(shelf, target, "target") if target is not None else None
     if scene == FREE_TALK:
         raise Trouble("Free talk has a key of its own, 8, and cannot be assigned.")
     try:
@@ -230,7 +230,7 @@ async def _assign(
     except CatalogueError as error:
         raise Trouble(str(error)) from error
     if line is not None:
-        _require_offered(shelf, line, scene, language)
+        _require_offered(shelf, line, scene, practised)
     starts_on = day(from_) or day_in(timezone, datetime.now(UTC))
     ends_on = day(to) or starts_on + timedelta(days=USUAL_DAYS - 1)
     try:
@@ -240,25 +240,13 @@ async def _assign(
             scenario=scene,
             line_id=line.id if line is not None and to_class is None else None,
             class_id=to_class.id if to_class is not None else None,
-            target=language,
+            target=practised,
             starts_on=starts_on,
             ends_on=ends_on,
         )
     except AssignmentRefused as error:
         raise Trouble(str(error)) from error
     return f"from {starts_on} to {ends_on}"
-
-
-def _target(shelf: Catalogue, target: str | None) -> str | None:
-    if target is None:
-        return None
-    try:
-        language = shelf.language(target)
-    except CatalogueError as error:
-        raise Trouble(str(error)) from error
-    if not language.is_target:
-        raise Trouble(f"{language.tag} cannot be learned here.")
-    return language.tag
 
 
 def _require_offered(shelf: Catalogue, line: Line, scene: str, target: str | None) -> None:

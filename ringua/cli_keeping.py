@@ -14,6 +14,7 @@ from uuid import UUID
 import typer
 from rich.table import Column, Table
 from rich.text import Text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import audit, directory, exporting, forgetting, policies, ratings, schools, topics
 from db.audio_files import AudioFiles
@@ -25,9 +26,9 @@ from ringua import storage
 from ringua.jobs.purge import remove_recordings
 from ringua.settings import load
 from ringua.storage import Storage
-from ringua.terminal import Trouble, find_school, out, run
+from ringua.terminal import Trouble, find_school, language_tag, level_name, out, run
+from telephony.languages import same_language
 from tutor.script import catalogue
-from tutor.script.catalogue import CatalogueError
 from tutor.script.grade import UnknownGrade, grade
 from tutor.talk.needs import Preset
 
@@ -89,7 +90,10 @@ def learner_show(who: WhoArgument, school: SchoolOption = None) -> None:
     async def work() -> None:
         async with storage.opened(load()) as data:
             found = await find_learner(data, who, school)
+            async with data.database.school(found.school.id) as session:
+                rating = await ratings.get(session, found.id, found.entry.learner.target)
         learner, entry = found.entry.learner, found.entry
+        locked = rating is not None and rating.locked
         rows: dict[str, object] = {
             "learner": learner.id,
             "school": found.school.name,
@@ -97,7 +101,7 @@ def learner_show(who: WhoArgument, school: SchoolOption = None) -> None:
             "number": _digits(entry),
             "native": learner.native,
             "target": learner.target,
-            "level": learner.level,
+            "level": f"{learner.level}, locked: it stays until --unlock" if locked else learner.level,
             "since": f"{learner.created_at:%Y-%m-%d}",
             "calls": entry.calls,
             "last call": None if entry.last_call is None else f"{entry.last_call:%Y-%m-%d %H:%M} UTC",
@@ -118,6 +122,9 @@ def learner_set(
     native: Annotated[str | None, typer.Option(help="Their own language, such as en.")] = None,
     target: Annotated[str | None, typer.Option(help="The language they learn, such as es.")] = None,
     level: Annotated[str | None, typer.Option(help="CEFR level, A1 to C2; the rating goes on from there.")] = None,
+    lock: Annotated[
+        bool | None, typer.Option("--lock/--unlock", help="Whether the level stays, whatever the calls show.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="First name; none takes it away.")] = None,
     school_grade: Annotated[str | None, typer.Option("--grade", help="K or 1 to 5, for children; or none.")] = None,
     preset: Annotated[str | None, typer.Option(help=f"How they are waited for: {', '.join(get_args(Preset))}.")] = None,
@@ -131,26 +138,31 @@ def learner_set(
     """Changes what is given of a learner; the rest stays."""
     given = {"native": native, "target": target, "level": level, "first_name": name, "grade": school_grade}
     changes = _changes(given | {"preset": preset, "slower": slower, "remember": remember})
-    if not changes:
+    if not changes and lock is None:
         raise Trouble("Nothing to change: say what, such as --level B1.")
 
     async def work() -> None:
         async with storage.opened(load()) as data:
             found = await find_learner(data, who, school)
+            learner = found.entry.learner
+            spoken, practised = (changes.get(kind) or getattr(learner, kind) for kind in ("native", "target"))
+            if changes.keys() & {"native", "target"}:
+                require_pair(spoken, practised)
             async with data.database.school(found.school.id) as session:
                 await directory.change(session, found.id, changes)
                 if changes.get("remember") is False:
                     await topics.forget_facts(session, found.id)
-                if "level" in changes:
-                    language = changes.get("target") or found.entry.learner.target
-                    await ratings.set_level(session, found.id, language, changes["level"])
+                if "level" in changes or lock is not None:
+                    await _set_level(session, found.id, practised, changes.get("level"), learner.level, lock)
                 await audit.record(
                     session,
                     found.school.id,
                     actor=audit.COMMAND_LINE,
                     action="change",
                     subject="learner",
-                    data=dict.fromkeys(sorted(changes), True) | {"learner": str(found.id)},
+                    data=dict.fromkeys(sorted(changes), True)
+                    | ({} if lock is None else {"locked": lock})
+                    | {"learner": str(found.id)},
                 )
         out.print(f"Changed {found.id}.")
 
@@ -246,6 +258,8 @@ def policy_show(school: str) -> None:
         table.add_row("learners who do not call", f"{policy.learner_days} days")
         table.add_row("sound", f"{policy.audio_hours} hours, of adults who agreed" if policy.audio_hours else "none")
         table.add_row("transcript on the page after a call", "shown" if policy.show_transcript else "not shown")
+        trusted = "of whoever calls from the number" if policy.trust_numbers else "with a PIN or an attested number"
+        table.add_row("the role knows of earlier calls", trusted)
         out.print(table)
 
     run(work())
@@ -261,6 +275,12 @@ def policy_set(
     show_transcript: Annotated[
         bool | None, typer.Option("--show-transcript/--hide-transcript", help="On the page after a call.")
     ] = None,
+    trust_numbers: Annotated[
+        bool | None,
+        typer.Option(
+            "--trust-numbers/--distrust-numbers", help="Talk of earlier calls with whoever shows the learner's number."
+        ),
+    ] = None,
 ) -> None:
     """Changes how long a school keeps what; what is over by the new policy goes within an hour or so."""
     given = {
@@ -269,6 +289,7 @@ def policy_set(
         "learner_days": learner_days,
         "audio_hours": audio_hours,
         "show_transcript": show_transcript,
+        "trust_numbers": trust_numbers,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
@@ -324,6 +345,27 @@ async def find_learner(data: Storage, who: str, school: str | None) -> FoundLear
     return found[0]
 
 
+def require_pair(native: str, target: str) -> None:
+    """Refuses, with ``Trouble``, a learner who would practise what they speak."""
+    if same_language(native, target):
+        raise Trouble(f"Who speaks {native} has nothing to practise in {target}: give another --target.")
+
+
+async def _set_level(
+    session: AsyncSession, learner_id: UUID, target: str, chosen: str | None, now: str, lock: bool | None
+) -> None:
+    """Gives a learner a level, a lock on it, or both; a level that is locked stays so where nothing is said of it."""
+    before = await ratings.taken(session, learner_id, target, level=now)
+    if before is None:
+        return  # forgotten meanwhile
+    if chosen is not None:
+        await ratings.set_level(session, learner_id, target, chosen, locked=before.locked if lock is None else lock)
+    elif lock:
+        await ratings.set_level(session, learner_id, target, before.level, locked=True)
+    else:
+        await ratings.lock(session, learner_id, target, locked=False)
+
+
 def _confirm(found: FoundLearner) -> None:
     name = found.entry.learner.first_name or "a learner without a name"
     question = f"Forget {name} ({_digits(found.entry)}, {found.school.name}, {_calls(found.entry.calls)}) for good?"
@@ -335,16 +377,18 @@ def _changes(given: Mapping[str, Any]) -> dict[str, Any]:
     """What was given, checked: a name of a language, level, grade or preset that exists."""
     changes = {name: value for name, value in given.items() if value is not None}
     shelf = catalogue.load()
+    if "native" in changes:
+        changes["native"] = language_tag(shelf, changes["native"], "native")
+    if "target" in changes:
+        changes["target"] = language_tag(shelf, changes["target"], "target")
+    if "level" in changes:
+        changes["level"] = level_name(shelf, changes["level"])
+    for name in changes.keys() & {"grade", "first_name"}:
+        changes[name] = None if changes[name].strip().lower() in ("", NOTHING) else changes[name].strip()
     try:
-        for name in changes.keys() & {"native", "target"}:
-            changes[name] = shelf.language(changes[name]).tag
-        if "level" in changes:
-            changes["level"] = shelf.level(changes["level"].upper()).name
-        for name in changes.keys() & {"grade", "first_name"}:
-            changes[name] = None if changes[name].strip().lower() in ("", NOTHING) else changes[name].strip()
         if changes.get("grade") is not None:
             grade(changes["grade"])
-    except (CatalogueError, UnknownGrade) as error:
+    except UnknownGrade as error:
         raise Trouble(str(error)) from error
     if changes.get("preset", "usual") not in get_args(Preset):
         raise Trouble(f"--preset is {', '.join(get_args(Preset))}, not {changes['preset']}.")

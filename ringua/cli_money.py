@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,7 +15,7 @@ from rich.table import Column, Table
 from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import budgets, learners, limits, talk_time
+from db import budgets, learners, limit_changes, limits, talk_time
 from db import lines as line_rows
 from db import schools as school_rows
 from db.costs import Sum
@@ -30,6 +32,7 @@ from tutor.realtime.pricing import MICRO
 
 budget_app = typer.Typer(no_args_is_help=True, help="What schools, lines, learners and calls may spend and talk.")
 
+_BEGINNING = re.compile(r"\+[1-9][0-9]{0,14}")
 MOST_DAYS = 366
 MOST_LEARNERS = 20
 """How many the table shows; all of them are in the JSON."""
@@ -142,8 +145,11 @@ def _plan(written: str, number: str, as_json: bool) -> None:
         plan = Plan.read(written)
     except ValueError as error:
         raise Trouble(str(error)) from error
+    number = number.replace(" ", "")
+    if not _BEGINNING.fullmatch(number):
+        raise Trouble(f"{number} is no beginning of a number: write + and digits, such as +1 or +34.")
     rows = costs.plan_rows(costs.projections(plan, number=number))
-    taken = costs.assumptions(number)
+    taken = costs.assumptions(plan, number)
     if as_json:
         out.print_json(
             json.dumps(
@@ -195,7 +201,10 @@ def budget_set(
     """Sets what may be spent or talked; the same limit set again is changed."""
     if (usd is None) is (minutes is None):
         raise Trouble("Give --usd or --minutes, one of them.")
-    amount = round(usd * MICRO) if usd is not None else round((minutes or 0) * 60)
+    exact = usd * MICRO if usd is not None else (minutes or 0) * 60
+    if not isfinite(exact):
+        raise Trouble(f"{usd or minutes} is no amount that can be spent: give a plain number, such as 100.")
+    amount = round(exact)
 
     async def work() -> None:
         async with storage.opened(load()) as data:
@@ -211,7 +220,7 @@ def budget_set(
                 if values["learner_id"] is not None and await learners.get(session, values["learner_id"]) is None:
                     raise Trouble(f"{school} has no learner {learner}: `ringua cost --school` shows their ids.")
                 try:
-                    await limits.put(session, school_id=owner.id, amount=amount, **values)
+                    await limit_changes.put(session, school_id=owner.id, amount=amount, **values)
                 except LimitRefused as error:
                     raise Trouble(str(error)) from error
                 await _count(session, owner, values["line_id"], values["learner_id"])

@@ -1,4 +1,4 @@
-"""The command line's part on what came of it: the measures of success, and the nightly analysis by hand."""
+"""The command line's part on what came of it: the measures of success, how well the line did, the nightly analysis."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from ringua import logs, reporting, storage
+from ringua import logs, quality, reporting, storage
 from ringua.jobs import nightly
+from ringua.quality import P50_MS, P95_MS, WEEKS, Quality, Trend
 from ringua.reporting import BANDS, LEAST_GROUP, Cohort, Figure, Report
 from ringua.settings import load
 from ringua.terminal import find_school, out, run
@@ -21,18 +22,27 @@ _AIMS = ("aim", "", "8", "", "80%", "-50%", "", "")
 
 def report(
     school: Annotated[str | None, typer.Option(help="One school; without it all together.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    weeks: Annotated[
+        int, typer.Option(min=1, max=57, help="How many weeks of how the line did, this one included.")
+    ] = WEEKS,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
-    """Shows whether learners talk more, need less and dare more, by the month in which they began."""
+    """Shows whether learners talk more, need less and dare more, and how well the line itself did, week by week.
+
+    Learners are taken by the month in which they began. For those who teach and those who run the line: nothing of it
+    is told to learners.
+    """
 
     async def work() -> None:
         async with storage.opened(load()) as data:
             chosen = await find_school(data, school) if school is not None else None
             found = await reporting.report(data.database, chosen)
+            trend = await quality.trend(data.database, chosen, weeks=weeks, now=datetime.now(UTC))
         if as_json:
-            out.print_json(json.dumps(found.write()))
+            out.print_json(json.dumps({**found.write(), "line": trend.write()}))
         else:
             _show(found)
+            _show_trend(trend)
 
     run(work())
 
@@ -73,7 +83,17 @@ def _show(found: Report) -> None:
     table.add_row(*_row(found.everybody))
     table.add_row(*_AIMS, style="dim")
     out.print(table)
+    if found.satisfaction:
+        out.print(_satisfaction(found))
     out.print(f"Figures of fewer than {LEAST_GROUP} learners are not shown.")
+
+
+def _satisfaction(found: Report) -> Table:
+    right = (Column(name, justify="right") for name in ("Asked how it was", "Answered", "Mean (1 to 5, 5 is best)"))
+    table = Table("School", *right)
+    for school in found.satisfaction:
+        table.add_row(school.school, str(school.asked), str(school.answered), f"{school.mean:.1f}")
+    return table
 
 
 def _row(cohort: Cohort) -> tuple[str, ...]:
@@ -89,6 +109,41 @@ def _row(cohort: Cohort) -> tuple[str, ...]:
         _share(cohort.above),
         ", ".join(completed) or "-",
     )
+
+
+def _show_trend(trend: Trend) -> None:
+    if not trend.weeks:
+        out.print("No calls in these weeks.")
+        return
+    names = ("Turns", "Answer p50", "Answer p95", "Felt gap p50", "Felt gap p95", "From the cache", "Breakdowns a turn")
+    table = Table(Column("Week of", no_wrap=True), *(Column(name, justify="right") for name in names))
+    for week in trend.weeks:
+        table.add_row(*_week(week))
+    table.add_section()
+    table.add_row(*_week(trend.total))
+    table.add_row("aim", "", _ms(P50_MS), _ms(P95_MS), "", "", "", "", style="dim")
+    out.print(table)
+    reached = {True: "reached", False: "missed", None: "not known: no turn was measured"}[trend.total.in_time]
+    out.print(
+        f"From the end of a turn to the first sound, half within {P50_MS} ms and 95% within {P95_MS} ms: {reached}."
+    )
+    middle = trend.total.cached_of_a_call
+    if middle is not None:
+        out.print(f"Of {trend.total.calls} calls, the one in the middle had {middle:.0%} of its input from the cache.")
+
+
+def _week(week: Quality) -> tuple[str, ...]:
+    return (
+        week.name,
+        str(week.answers.turns),
+        *(_ms(ms) for ms in (week.answers.p50_ms, week.answers.p95_ms, week.gaps.p50_ms, week.gaps.p95_ms)),
+        "-" if week.cached is None else f"{week.cached:.0%}",
+        "-" if week.breakdowns is None else f"{week.breakdowns:.2f}",
+    )
+
+
+def _ms(ms: int | None) -> str:
+    return "-" if ms is None else f"{ms} ms"
 
 
 def _share(figure: Figure, *, signed: bool = False) -> str:

@@ -34,9 +34,10 @@ def dollars(micro_usd: float, digits: int = 2) -> str:
     return f"{micro_usd / MICRO:,.{digits}f}"
 
 
-def assumptions(number: str = NUMBER) -> list[str]:
+def assumptions(plan: Plan, number: str = NUMBER) -> list[str]:
     """What a plan takes for granted, one sentence each; ``number`` is the beginning of the line's."""
-    learner, role = planning.LEARNER_S, planning.ROLE_S
+    learner, role, minutes = planning.LEARNER_S, planning.ROLE_S, plan.call_minutes
+    length = "a minute" if minutes == 1 else f"{minutes} minutes"
     return [
         f"Prices as of {prices().as_of}; a line whose number begins with {number}; {TRANSCRIBE_MODEL} writes down what "
         "learners say.",
@@ -46,7 +47,7 @@ def assumptions(number: str = NUMBER) -> list[str]:
         f"{planning.INSTRUCTIONS_TOKENS:,}.",
         "Each answer reads the whole call again. Low: all of that comes from the cache; high: "
         f"{planning.CACHED_LOW:.0%} of it does.",
-        f"Calls take {planning.CALL_MINUTES} minutes; the carrier's are in it, text messages and debriefs are not.",
+        f"Calls take {length}; the carrier's are in it, text messages and debriefs are not.",
     ]
 
 

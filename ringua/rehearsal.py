@@ -68,9 +68,10 @@ class Rehearsal:
         signing: Signing = Signing.SHA1,
         stream_signing: Signing | None = None,
         faults: Faults | None = None,
+        stir: str | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> CallResult:
-        """Places one call to the line; ``behave`` is the human at the other end."""
+        """Places one call to the line; ``behave`` is the human at the other end, ``stir`` vouches for their number."""
         return await self.carrier.call(
             f"{self.base_url}/twilio/voice",
             to=to or self.line,
@@ -80,6 +81,7 @@ class Rehearsal:
             signing=signing,
             stream_signing=stream_signing,
             faults=faults,
+            stir=stir,
             on_event=on_event,
         )
 

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from db import reports, schools
+from db import reports, satisfaction, schools
 from db.engine import Database
 from db.models import School
 from db.reports import Tallies, Tally
+from db.satisfaction import Totals
 from tutor.learning.placement import BOUNDARIES
 from tutor.script.level import LEVELS
 
@@ -85,6 +86,33 @@ class Cohort:
 
 
 @dataclass(frozen=True, slots=True)
+class Satisfaction:
+    """How the callers of one school found their practice: a word about the line, of whom nobody is told (row 115)."""
+
+    school: str
+    asked: int
+    answered: int
+    mean: float
+    """1 to 5, 5 is best."""
+
+    @classmethod
+    def of(cls, school: str, totals: Totals) -> Satisfaction | None:
+        """What may be shown of a school's answers: nothing, where fewer than five people gave them."""
+        if totals.people < LEAST_GROUP:
+            return None
+        return cls(school, totals.asked, totals.answered, totals.points / totals.answered)
+
+    def write(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "school": self.school,
+            "asked": self.asked,
+            "answered": self.answered,
+            "mean": round(self.mean, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The cohorts, the oldest first, and everybody together."""
 
@@ -92,9 +120,11 @@ class Report:
     everybody: Cohort
     not_shown: int
     """Months in which too few began to be shown."""
+    satisfaction: tuple[Satisfaction, ...] = ()
+    """Of each school by itself, where enough people answered."""
 
     @classmethod
-    def of(cls, schools_tallies: Iterable[Tallies]) -> Report:
+    def of(cls, schools_tallies: Iterable[Tallies], opinions: Iterable[Satisfaction] = ()) -> Report:
         """The report of all these schools together."""
         months: dict[str, dict[str, Tally]] = {}
         for tallies in schools_tallies:
@@ -104,7 +134,7 @@ class Report:
                     of_month[name] = of_month.get(name, Tally()) + tally
         cohorts = [Cohort.of(month, months[month]) for month in sorted(months)]
         shown = tuple(cohort for cohort in cohorts if cohort.learners is not None)
-        return cls(shown, Cohort.of("all", _everybody(months)), len(cohorts) - len(shown))
+        return cls(shown, Cohort.of("all", _everybody(months)), len(cohorts) - len(shown), tuple(opinions))
 
     def write(self) -> dict[str, Any]:
         """JSON values: what is shown, with how many learners each figure stands for."""
@@ -113,6 +143,7 @@ class Report:
             "cohorts": [_written(cohort) for cohort in self.cohorts],
             "all": _written(self.everybody),
             "not_shown": self.not_shown,
+            "satisfaction": [opinion.write() for opinion in self.satisfaction],
         }
 
 
@@ -123,11 +154,12 @@ async def report(database: Database, school: School | None = None) -> Report:
     else:
         async with database.anyone() as session:
             chosen = await schools.all(session)
-    found = []
+    found, opinions = [], []
     for each in chosen:
         async with database.school(each.id) as session:
             found.append(await reports.tallies(session, timezone=each.timezone, boundaries=BOUNDARIES, bands=BANDS))
-    return Report.of(found)
+            opinions.append(Satisfaction.of(each.name, await satisfaction.totals(session)))
+    return Report.of(found, [opinion for opinion in opinions if opinion is not None])
 
 
 def _everybody(months: Mapping[str, Mapping[str, Tally]]) -> dict[str, Tally]:

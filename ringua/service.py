@@ -15,12 +15,19 @@ import httpx
 import structlog
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from console import debrief_page
-from db import audit
+from db import audit, jobs
 from db.audio_files import AudioFiles
 from db.forgetting import forget_learner
 from db.models import Call
@@ -31,6 +38,7 @@ from ringua.storage import Storage
 from telephony.admission import Admitted
 from telephony.answering import Answering, Speech, Watch, ending_from_checkpoint
 from telephony.clips import ClipShelf
+from telephony.figures import Figures
 from telephony.greetings import greetings
 from telephony.link import RENEW_BEFORE_S
 from telephony.moderating import Moderator
@@ -92,6 +100,8 @@ async def assembled(
     clips = ClipShelf(storage.database)
     files = AudioFiles(settings.data_dir)
     prewarmer = Prewarmer(open_session)
+    registry = _registry()
+    figures = Figures(registry)
     answering = Answering(
         database=storage.database,
         catalogues=catalogues,
@@ -108,9 +118,12 @@ async def assembled(
         safety_identifier=safety_identifier,
         moderator=moderator,
         files=files,
+        figures=figures,
         watch=watch,
         clock=asyncio.get_running_loop().time,
     )
+
+    figures.live_is(lambda: answering.live)
 
     def prewarm(call_sid: str, admitted: Admitted) -> None:
         caller = admitted.caller_hash
@@ -137,9 +150,10 @@ async def assembled(
         resume=resume,
         ending=ending_from_checkpoint,
         draining=lambda: service.draining,
+        figures=figures,
     )
     tidying = asyncio.create_task(tidy(files), name="tidying")
-    service = Service(_app(door, storage, files, lambda: service), answering)
+    service = Service(_app(door, storage, files, registry, lambda: service), answering)
     try:
         yield service
     finally:
@@ -186,7 +200,18 @@ def _gate(settings: Settings, storage: Storage) -> Gate:
     )
 
 
-def _app(door: Door, storage: Storage, files: AudioFiles, service: Callable[[], Service]) -> FastAPI:
+def _registry() -> CollectorRegistry:
+    """The figures of one service; those of its process are in it, ours join them."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def _app(
+    door: Door, storage: Storage, files: AudioFiles, registry: CollectorRegistry, service: Callable[[], Service]
+) -> FastAPI:
     app = FastAPI(title="Ringua", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(webhooks.router(door))
     forget = partial(forget_learner, actor=audit.LEARNER)
@@ -211,7 +236,13 @@ def _app(door: Door, storage: Storage, files: AudioFiles, service: Callable[[], 
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        """Counters for Prometheus."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        """Counters for Prometheus: of the process, of its calls, and of the jobs that all processes share."""
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S), storage.database.anyone() as session:
+                door.figures.jobs(await jobs.counts(session))
+        except (TimeoutError, SQLAlchemyError, OSError) as error:
+            door.figures.jobs(None)
+            log.warning("metrics.without_jobs", problem=type(error).__name__)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return app

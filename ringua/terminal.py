@@ -1,11 +1,11 @@
-"""What the commands share: where they print, how they fail, how they find a line or a school. Knows no command."""
+"""What the commands share: where they print, how they fail, how they find things and check names. Knows no command."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -14,6 +14,7 @@ from db.lines import LineFound
 from db.models import School
 from ringua.storage import Storage
 from telephony import numbers
+from tutor.script.catalogue import Catalogue, CatalogueError
 
 out = Console(soft_wrap=True, highlight=False)
 
@@ -51,6 +52,26 @@ def day(written: str | None) -> date | None:
         return date.fromisoformat(written) if written is not None else None
     except ValueError as error:
         raise Trouble(f"{written} is no day: write it as 2026-11-23.") from error
+
+
+def language_tag(shelf: Catalogue, tag: str, kind: Literal["native", "target"]) -> str:
+    """The tag of a language that learners speak, or learn, as it is stored; raises ``Trouble`` for any other."""
+    able = shelf.natives if kind == "native" else shelf.targets
+    try:
+        found = shelf.language(tag.strip())
+    except CatalogueError as error:
+        raise Trouble(str(error)) from error
+    if found not in able:
+        raise Trouble(f"{found.tag} is no {kind} language; these are: {', '.join(one.tag for one in able)}.")
+    return found.tag
+
+
+def level_name(shelf: Catalogue, name: str) -> str:
+    """The CEFR level of this name, however it is written; raises ``Trouble`` when there is none."""
+    try:
+        return shelf.level(name.strip().upper()).name
+    except CatalogueError as error:
+        raise Trouble(str(error)) from error
 
 
 def e164(number: str) -> str:

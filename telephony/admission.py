@@ -67,7 +67,7 @@ class TurnedAway:
     """The line may not or cannot take the call now: one sentence and good-bye."""
 
     language: Language
-    sentence: Literal["door.closed", "door.busy", "door.minutes_used", "door.budget_spent"]
+    sentence: Literal["door.closed", "door.busy"] | allowance.Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +176,9 @@ async def _admit(
     number_hash = _caller_hash(inbound, line, keyring)
     sharing = await learners.by_number_hash(session, number_hash) if number_hash is not None else []
     learner = sharing[0] if len(sharing) == 1 else None
-    # At the end of a first call it was asked, unless that was hung up. A child is not asked.
+    # At the end of a first call it was asked, unless that was hung up. A minor is not asked.
     by_number = inbound.can_text and not inbound.sip_domain
-    askable = learner is not None and by_number and line.texts and not line.for_children
+    askable = learner is not None and by_number and line.texts and not line.for_minors
     school = line.school_name[:SCHOOL_NAME_CHARACTERS]
     if sharing:
         menu = await learners_menu(
@@ -193,7 +193,9 @@ async def _admit(
             caller_hash=number_hash,
         )
         agreed = await agreements.of(session, line, learner, number_hash)
-        menu = msgspec.structs.replace(menu, agreed=agreed, recorded=agreed.sound is True)
+        # A number with several learners is attested too, and a key says which of them it is.
+        proven = bool(inbound.sip_domain) or numbers.attested(inbound.verstat)
+        menu = msgspec.structs.replace(menu, agreed=agreed, recorded=agreed.sound is True, proven=proven)
     else:
         menu = await strangers_menu(session, line, catalogue, school=school, newcomer=number_hash is not None)
     if len(sharing) > 1:
@@ -247,7 +249,16 @@ async def _stay(
     learner = await learners.get(session, payer.learner_id) if payer.learner_id is not None else None
     school = line.school_name[:SCHOOL_NAME_CHARACTERS]
     menu = await resting.listeners_menu(
-        session, line, catalogue, learner, school=school, call_sid=inbound.call_sid, at=at
+        session,
+        line,
+        catalogue,
+        learner,
+        payer,
+        school=school,
+        timezone=line.school_timezone,
+        call_sid=inbound.call_sid,
+        at=at,
+        rests=nothing.period,
     )
     if menu is None:
         return None

@@ -38,11 +38,12 @@ LEAST_TALK_S: Final = 60.0
 LEAST_MINUTES: Final = 2.0
 """Nor with money for less than this."""
 
-Sentence = Literal["door.minutes_used", "door.budget_spent"]
+Sentence = Literal["door.minutes_used", "door.budget_spent", "door.minutes_used_month", "door.budget_spent_month"]
 
 
 class NothingLeft(Exception):
-    """A call cannot begin: the day's minutes or a budget are used up. `turned_away` writes down what follows."""
+    """A call cannot begin: the minutes or a budget of a day or month are used up. `turned_away` writes down what
+    follows."""
 
     def __init__(self, sentence: Sentence, payer: Payer, least_micro_usd: int = 0, *, own: bool = False) -> None:
         """``least_micro_usd``: with less than that in one of its budgets the call was not taken; ``own``: whether the
@@ -52,6 +53,11 @@ class NothingLeft(Exception):
         self.payer = payer
         self.least_micro_usd = least_micro_usd
         self.own = own
+
+    @property
+    def period(self) -> Literal["day", "month"]:
+        """What must be over before there is something again; a month where a day's limit is reached as well."""
+        return "month" if self.sentence.endswith("_month") else "day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +185,8 @@ async def require(session: AsyncSession, payer: Payer, *, minute_micro_usd: int,
     room = await budgets.room(session, periods)
     if room is not None and room < least:
         own = await budgets.room(session, periods, scope="learner")
-        raise NothingLeft("door.budget_spent", payer, least, own=own is not None and own < least)
+        month = await budgets.room(session, periods, period="month")
+        raise NothingLeft(_spent(month, least), payer, least, own=own is not None and own < least)
     return periods
 
 
@@ -215,7 +222,11 @@ async def set_aside(session: AsyncSession, payer: Payer, periods: Sequence[int],
     held = await budgets.hold_in(session, payer, periods, round(AHEAD_MINUTES * minute_micro_usd))
     least = round(LEAST_MINUTES * minute_micro_usd)
     if held is not None and held.micro_usd < least:
-        raise NothingLeft("door.budget_spent", payer, least)
+        room = await budgets.room(session, periods, scope="learner")
+        month = await budgets.room(session, periods, period="month")
+        # What the call itself has been given is its own.
+        sentence = _spent(month + held.micro_usd if month is not None else None, least)
+        raise NothingLeft(sentence, payer, least, own=room is not None and room + held.micro_usd < least)
 
 
 async def spoken_refusal(
@@ -257,8 +268,20 @@ async def stays(session: AsyncSession, nothing: NothingLeft, *, at: datetime) ->
 
 
 async def _require_minutes(session: AsyncSession, payer: Payer, holding: Sequence[Limit], at: datetime) -> None:
-    """Raises `NothingLeft` when too little of the day is left to begin a scene."""
+    """Raises `NothingLeft` when too little of the day or month is left to begin a scene."""
     talk = await talk_time.left(session, payer, holding, at)
-    if talk is not None and talk.s < LEAST_TALK_S:
-        own = talk.limit.scope == "learner"
+    if talk is None or talk.s >= LEAST_TALK_S:
+        return
+    own = talk.limit.scope == "learner"
+    # Tomorrow brings nothing where the month's minutes are used up too.
+    months = [limit for limit in holding if limit.period == "month"]
+    month = await talk_time.left(session, payer, months, at)
+    if month is None or month.s >= LEAST_TALK_S:
         raise NothingLeft("door.minutes_used" if own else "door.budget_spent", payer, own=own)
+    of_learner = month.limit.scope == "learner"
+    raise NothingLeft("door.minutes_used_month" if of_learner else "door.budget_spent_month", payer, own=own)
+
+
+def _spent(month_micro_usd: int | None, least: int) -> Sentence:
+    """What is said where a budget is spent, by what is left of those of a month."""
+    return "door.budget_spent_month" if month_micro_usd is not None and month_micro_usd < least else "door.budget_spent"

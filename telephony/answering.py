@@ -30,6 +30,7 @@ from telephony.books import Books, LeftBehind
 from telephony.call import Call
 from telephony.clips import ClipKey, ClipShelf, SchoolClips
 from telephony.coming_back import BROKE_OFF
+from telephony.figures import Figures
 from telephony.ivr.record import MenuRecord
 from telephony.leg import PhoneLeg
 from telephony.link import RENEW_BEFORE_S, Session
@@ -37,6 +38,7 @@ from telephony.moderating import Moderator
 from telephony.prewarm import Prewarmer
 from telephony.recorder import CallPermission, Recorder
 from telephony.remembered import remembered
+from tutor.learning.metrics_turns import Record, delays
 from tutor.learning.timeline import Entry, Timeline
 from tutor.realtime.pricing import Prices
 from tutor.realtime.protocol import ModelFailed
@@ -144,13 +146,14 @@ class Answering:
         safety_identifier: Callable[[bytes], str],
         moderator: Moderator,
         files: AudioFiles | None = None,
+        figures: Figures | None = None,
         watch: Watch | None = None,
         clock: Callable[[], float],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``clock``: the running loop's monotonic seconds; ``safety_identifier``: from a caller's keyed hash;
-        ``moderator``: the second listener; ``files``: where recordings go, None: there are none; ``now``: what time it
-        is, aware."""
+        ``moderator``: the second listener; ``files``: where recordings go, None: there are none; ``figures``: what is
+        counted, None: nothing that anybody reads; ``now``: what time it is, aware."""
         self._database = database
         self._catalogues = catalogues
         self._clips = clips
@@ -163,6 +166,7 @@ class Answering:
         self._watch = watch
         self._clock = clock
         self._now = now
+        self._figures = figures or Figures()
         self._live: dict[str, PhoneLeg] = {}
         self._changed = asyncio.Event()
 
@@ -205,6 +209,7 @@ class Answering:
             turn_detection=turn_detection(scene, booked.rules.needs),
             on_usage=use,
             on_unsettled=lose,
+            on_news=self._figures.model,
             clock=self._clock,
             essential=essential_texts(scene),
             began_ms=booked.resumed.elapsed_ms if booked.resumed is not None else 0,
@@ -237,6 +242,7 @@ class Answering:
             finally:
                 del self._live[sid]
                 self._changed.set()
+            self._count_answers(booked, snapshot())
 
     @property
     def live(self) -> int:
@@ -252,6 +258,14 @@ class Answering:
     async def hand_over(self) -> None:
         """Ends every stream; the carrier then asks any instance at /after, where the conversation goes on."""
         await asyncio.gather(*(leg.close() for leg in list(self._live.values())))
+
+    def _count_answers(self, booked: _Booked, snapshot: Snapshot) -> None:
+        """How soon the learner was answered in this stream: once, when nobody waits for it any more."""
+        scene, turns, events = booked.scene, _turns(snapshot), _events(snapshot)
+        silence_ms = booked.rules.needs.silence_ms(scene.level)
+        record = Record.read(scene.target.tag, turns, events, silence_ms=silence_ms)
+        began_ms = booked.resumed.elapsed_ms if booked.resumed is not None else 0
+        self._figures.answered(delays(record), since_ms=began_ms)
 
     def _recorder(self, leg: PhoneLeg, booked: _Booked) -> Recorder | None:
         """What records the stream; None where it may not be kept, or the caller was not told of it."""
@@ -274,7 +288,13 @@ class Answering:
             menu = MenuRecord.read(row.menu)
             target = menu.target or line.target or ""
             known = await remembered(
-                session, catalogue, learner, target=target, kids=line.for_children, now=self._now()
+                session,
+                catalogue,
+                learner,
+                target=target,
+                kids=line.for_children,
+                proven=menu.proven,
+                now=self._now(),
             )
             model = line.model or self._speech.model
             resumed = Snapshot.read(row.resume) if row.resume is not None else None
@@ -389,9 +409,14 @@ class Answering:
         async for attempt in stamina.retry_context(on=_DATABASE_TROUBLE, attempts=5, timeout=60.0):
             with attempt:
                 async with asyncio.timeout(DATABASE_TIMEOUT_S), self._database.school(booked.row.school_id) as session:
-                    if not await endings.finish(session, booked.row.id, ending, stream=booked.stream):
+                    closed = await endings.finish(session, booked.row.id, ending, stream=booked.stream)
+                    if not closed:
                         # Another stream has the call; what this one used is to be paid for all the same.
                         await ledger.book(session, books.payer, books.ledger.pending, at=self._now())
+                if closed:
+                    began = booked.row.connected_at
+                    lasted_s = (self._now() - began).total_seconds() if began is not None else None
+                    self._figures.ended(ending.reason, lasted_s)
 
 
 def call_limit_ms(minutes: float, *, kids: bool) -> int:

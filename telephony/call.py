@@ -18,7 +18,7 @@ from telephony.audio.transcode import Transcoder
 from telephony.clips import ClipKey
 from telephony.ear import Ear
 from telephony.leg import EndedBy, PhoneLeg
-from telephony.link import RENEW_BEFORE_S, Connect, ModelLink
+from telephony.link import RENEW_BEFORE_S, Connect, LinkNews, ModelLink
 from telephony.playout import ItemHeard, Output, Playout, SendAudio, SendMark
 from telephony.prompter import Clips, Prompter
 from tutor.realtime import protocol
@@ -89,6 +89,7 @@ class Call:
         on_usage: Callable[[Used], None],
         clock: Callable[[], float],
         on_unsettled: Callable[[Unsettled], None] = lambda unsettled: None,
+        on_news: Callable[[LinkNews], None] = lambda news: None,
         essential: Sequence[tuple[str, str]] = (),
         began_ms: int = 0,
         on_progress: Callable[[], None] | None = None,
@@ -108,6 +109,7 @@ class Call:
             on_usage: books what the model used.
             clock: monotonic seconds of the running loop.
             on_unsettled: books, at an estimate, what a session used and never said.
+            on_news: told, for counting alone, what happens to the connection with the model.
             essential: (text, language) of what must be at hand when the model is not; read and kept in quiet moments.
             began_ms: where the call's clock stands: above 0 for a call that resumes.
             on_progress: told after each turn of the learner, each goal and each key: a checkpoint is due.
@@ -122,6 +124,7 @@ class Call:
             on_back=lambda: self._feed(ModelBack()),
             on_gone=lambda: self._feed(ModelLost(again=False)),
             on_unsettled=on_unsettled,
+            on_news=on_news,
             name=leg.info.call_id,
             renew_before_s=renew_before_s,
         )

@@ -15,12 +15,12 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import calls, class_prompts, learners, lines, pins
+from db import budgets, calls, class_prompts, learners, lines, pins
 from db.keyring import Keyring
 from db.limits import Payer
 from db.models import Call, Line, School
 from db.pins import DIGITS, Known
-from telephony import agreements, allowance, menus
+from telephony import agreements, allowance, menus, resting
 from telephony.allowance import NothingLeft
 from telephony.ivr.menu import MenuState
 from telephony.ivr.questions import QuestionsState
@@ -90,7 +90,7 @@ async def answered(
         )
         if isinstance(outcome, Known):
             log.info("pin_accepted", call=call.carrier_sid, role=outcome.role)
-            return await _as(session, catalogue, call, record, outcome, models)
+            return await _as(session, catalogue, call, record, outcome, models, proven=True)
         log.info("pin_refused", call=call.carrier_sid, why=outcome)
         answer = outcome
     elif asked_for_pin:
@@ -101,7 +101,7 @@ async def answered(
     if isinstance(now.step, Identify):
         learner = now.step.learner
         who = Known("learner", UUID(learner)) if learner is not None else None
-        return await _as(session, catalogue, call, record, who, models)
+        return await _as(session, catalogue, call, record, who, models, proven=record.proven)
     if isinstance(now.step, Choose):
         return await _questions(session, catalogue, call, record, now, greet=now.step.greet)
     if isinstance(now.step, Chosen):
@@ -143,9 +143,16 @@ async def enrol(session: AsyncSession, call: Call, record: MenuRecord, at: At, l
 
 
 async def _as(
-    session: AsyncSession, catalogue: Catalogue, call: Call, record: MenuRecord, who: Known | None, models: Models
+    session: AsyncSession,
+    catalogue: Catalogue,
+    call: Call,
+    record: MenuRecord,
+    who: Known | None,
+    models: Models,
+    *,
+    proven: bool,
 ) -> Answered:
-    """Begins the menu of whoever calls; None is a guest, whose PIN was not known.
+    """Begins the menu of whoever calls; None is a guest, whose PIN was not known. ``proven``: see ``MenuRecord``.
 
     Their minutes and budgets are asked for now: at the door it was not known whose they are.
     """
@@ -160,10 +167,40 @@ async def _as(
         try:
             await allowance.require_of_caller(session, payer, minute_micro_usd=minute, at=datetime.now(UTC))
         except NothingLeft as nothing:
-            log.info("caller_turned_away", call=call.carrier_sid, sentence=nothing.sentence)
-            found = msgspec.structs.replace(found, turned_away=nothing.sentence)
-    found = found.after(record)
+            # Neither who goes nor who listens needs what was set aside at the door.
+            await budgets.release(session, call.id)
+            found = await _without_money(session, catalogue, line, call, found, nothing)
+    found = msgspec.structs.replace(found, proven=proven and learner_id is not None).after(record)
     return Answered(found, found.at(catalogue))
+
+
+async def _without_money(
+    session: AsyncSession, catalogue: Catalogue, line: Line, call: Call, found: MenuRecord, nothing: NothingLeft
+) -> MenuRecord:
+    """What follows for a learner who may not practise now: listening, where only the school's money is spent."""
+    log.info("caller_turned_away", call=call.carrier_sid, sentence=nothing.sentence)
+    payer = nothing.payer
+    learner = await learners.get(session, payer.learner_id) if payer.learner_id is not None else None
+    stays = None
+    if not nothing.own:
+        stays = await resting.listeners_menu(
+            session,
+            line,
+            catalogue,
+            learner,
+            payer,
+            school=found.school,
+            timezone=await _timezone(session, call),
+            call_sid=call.carrier_sid,
+            at=datetime.now(UTC),
+            rests=nothing.period,
+        )
+    return stays if stays is not None else msgspec.structs.replace(found, turned_away=nothing.sentence)
+
+
+async def _timezone(session: AsyncSession, call: Call) -> str:
+    school = await session.get(School, call.school_id)
+    return school.timezone if school is not None else "UTC"
 
 
 async def _line(session: AsyncSession, call: Call) -> Line:
@@ -194,6 +231,7 @@ async def _questions(
         target=record.target,
         level=record.level,
         recorded=record.recorded,
+        proven=record.proven,
         **_settings(at),
     ).after(record)
     return Answered(found, found.at(catalogue))
@@ -237,6 +275,7 @@ async def _chosen(
         asked_s=record.heard_s(catalogue) if first else 0.0,
         agreed=await agreements.of(session, line, learner, call.caller_hash),
         recorded=record.recorded,
+        proven=record.proven,
     ).after(before)
     return Answered(found, found.at(catalogue))
 
@@ -280,8 +319,7 @@ async def _keep_material(session: AsyncSession, call: Call, before: TeacherState
     """Keeps what a teacher said and confirmed as the line's material, from today in the school's time zone."""
     if now.kept is None or now.kept == before.kept:
         return
-    school = await session.get(School, call.school_id)
-    today = class_prompts.day_in(school.timezone if school is not None else "UTC", datetime.now(UTC))
+    today = class_prompts.day_in(await _timezone(session, call), datetime.now(UTC))
     last = today + timedelta(days=PROMPT_DAYS - 1)
     await class_prompts.add(session, call.line_id, ClassPrompt(text=now.kept), starts_on=today, ends_on=last)
     log.info("class_prompt_spoken", call=call.carrier_sid, starts_on=str(today), ends_on=str(last))

@@ -6,7 +6,6 @@ It knows the database and the catalogue; how it is spoken, and what is asked aft
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import chains, learners, lines
 from db.models import Call, CallEvent, Turn
+from telephony.celebrating import achieved
 from telephony.ivr.menu import FREE_TALK
 from telephony.ivr.record import MenuRecord
-from telephony.ordering import order, order_of
+from telephony.menus import scenes_to_come
+from telephony.ordering import order_of
 from tutor.learning.facts import Facts
 from tutor.learning.said import Said
 from tutor.learning.wrapup import goodbye, wrap_up
@@ -67,15 +68,15 @@ async def closing(session: AsyncSession, catalogue: Catalogue, call: Call, recor
         return None
     turns = (await session.scalars(select(Turn).where(Turn.call_id == call.id).order_by(Turn.ordinal))).all()
     events = await session.scalars(select(CallEvent).where(CallEvent.call_id == call.id).order_by(CallEvent.ordinal))
-    facts = Facts.of(scene, turns, events.all())
-    # As the next call's menu will offer them; of a guest it will know nothing.
-    offered: Sequence[str] = [scenario for scenario in line.scenarios if scenario in record.scenarios]
+    happened = events.all()
+    facts = Facts.of(scene, turns, happened)
     learner = await learners.get(session, call.learner_id) if call.learner_id is not None else None
-    if learner is not None:
-        offered = await order(session, catalogue, learner, offered, target=scene.target.tag, level=record.level)
-    else:
-        offered = order_of(offered, Counter({call.scenario: 1} if call.completed else {}))
+    offered = await scenes_to_come(session, line, catalogue, learner, target=scene.target.tag)
     keys = dict(zip(offered, MENU_KEYS, strict=False))
+    if learner is None:
+        # What a guest has done is known now, and to nobody in the next call.
+        offered = order_of(offered, Counter({call.scenario: 1} if call.completed else {}))
     if record.free_talk:
         keys[FREE_TALK] = _FREE_TALK_KEY
-    return Closing(wrap_up(facts, scene, offered, keys), goodbye(scene))
+    fresh = await achieved(session, catalogue, call, scene, facts, happened)
+    return Closing(wrap_up(facts, scene, offered, keys, fresh), goodbye(scene))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 import structlog
 
@@ -34,6 +34,11 @@ SETTLE_S = 2.0
 """How long a session that is left may take to say what its last answers used; it takes a tenth of a second."""
 HASTE_S = 0.7
 """The same while the caller waits: the carrier asks how the call goes on, and is answered within a second."""
+
+
+LinkNews = Literal["opened", "failed", "lost", "back", "renewed", "gone"]
+"""The first session is there; a try failed; a session was lost; another is there; one was replaced before it expired;
+no session could be opened."""
 
 
 class Session(Protocol):
@@ -64,6 +69,7 @@ class ModelLink:
         on_back: a new session is there after a loss; it has been told nothing.
         on_gone: no session could be opened.
         on_unsettled: told what a session that is over used and never said.
+        on_news: told, for counting alone, what happens to the connection.
         renew_before_s: how long before its expiry a session is replaced.
         wall: seconds since 1970, the clock of a session's expiry.
     """
@@ -77,6 +83,7 @@ class ModelLink:
         on_back: Callable[[], None],
         on_gone: Callable[[], None],
         on_unsettled: Callable[[Unsettled], None] = lambda unsettled: None,
+        on_news: Callable[[LinkNews], None] = lambda news: None,
         name: str = "",
         renew_before_s: float = RENEW_BEFORE_S,
         wall: Callable[[], float] = time.time,
@@ -87,6 +94,7 @@ class ModelLink:
         self._on_back = on_back
         self._on_gone = on_gone
         self._on_unsettled = on_unsettled
+        self._on_news = on_news
         self._name = name
         self._renew_before_s = renew_before_s
         self._wall = wall
@@ -114,6 +122,7 @@ class ModelLink:
         self._unsent = None
         if self._fresh is not None:
             self.swap()
+            self._on_news("back")
             asyncio.get_running_loop().call_soon(self._on_back)
             return
         self._drop_session()
@@ -127,6 +136,7 @@ class ModelLink:
         self._drop_session()
         (self._session, self.protocol), self._fresh = self._fresh, None
         self._watch_expiry(self._session)
+        self._on_news("renewed")
         log.info("model.renewed", call=self._name)
 
     async def settle(self, *, haste: bool = False) -> None:
@@ -159,12 +169,14 @@ class ModelLink:
             try:
                 session = await self._try(built)
             except ModelUnavailable as error:
+                self._on_news("failed")
                 log.error("model.unavailable", call=self._name, attempt=number, code=error.code, problem=str(error))
                 if not error.again:
                     break
                 continue
             self._session, self.protocol = session, built
             self._watch_expiry(session)
+            self._on_news("opened" if first else "back")
             if first:
                 unsent, self._unsent = self._unsent or [], None
                 for message in unsent:
@@ -172,6 +184,7 @@ class ModelLink:
             else:
                 self._on_back()
             return
+        self._on_news("gone")
         self._on_gone()
 
     async def _try(self, built: RealtimeProtocol) -> Session:
@@ -184,6 +197,8 @@ class ModelLink:
     def _on_lost(self, built: RealtimeProtocol, failed: ModelFailed) -> None:
         self._give_up(built)
         if built is self.protocol:
+            if self._session is not None:
+                self._on_news("lost")
             self._listener.on_model_event(failed)
         elif self._fresh is not None and built is self._fresh[1]:
             self._fresh = None
@@ -220,6 +235,7 @@ class ModelLink:
             self._fresh = (await self._try(built), built)
         except ModelUnavailable as error:
             # The old session still serves; when it expires, that is a loss like any other.
+            self._on_news("failed")
             log.warning("model.not_renewed", call=self._name, code=error.code, problem=str(error))
 
     def _drop_session(self) -> None:

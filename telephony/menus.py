@@ -110,14 +110,7 @@ async def learners_menu(
             target=place.target,
             offered=place.offered,
         )
-    assigned = await assignments.open_to(
-        session,
-        line_id=line.id,
-        learner_id=learner.id if learner is not None else None,
-        target=place.target,
-        at=datetime.now(UTC),
-    )
-    assigned = [scenario for scenario in assigned if scenario in place.offered]
+    assigned = await _given(session, line, learner, place)
     asks_for_more = rating is not None and returning and not place.graded and place.level == rating.level
     return MenuRecord(
         native=place.native,
@@ -203,6 +196,33 @@ def questions_menu(
     )
 
 
+async def scenes_to_come(
+    session: AsyncSession, line: LineOffer, catalogue: Catalogue, learner: Learner | None, *, target: str
+) -> tuple[str, ...]:
+    """Returns the scenes of the next call, as its menu will offer them, without free talk.
+
+    Args:
+        learner: None: a guest, of whom the next call will know nothing.
+        target: what a learner practises then; a guest is offered the line's own language first.
+
+    Raises:
+        SQLAlchemyError: the database cannot be asked.
+    """
+    if learner is None:
+        place = _of_a_guest(line, catalogue, None)
+    else:
+        place = _of_a_learner(line, catalogue, learner, target, await ratings.get(session, learner.id, target))
+    return await order(
+        session,
+        catalogue,
+        learner,
+        place.offered,
+        target=place.target,
+        level=place.level,
+        assigned=await _given(session, line, learner, place),
+    )
+
+
 async def levels_of(session: AsyncSession, line: LineOffer, catalogue: Catalogue, learner: Learner) -> dict[str, str]:
     """Returns how far a learner is in each language of a line, by its tag, where that is known.
 
@@ -272,6 +292,18 @@ def _telling(
         role=role,
         told=told,
     )
+
+
+async def _given(session: AsyncSession, line: LineOffer, learner: Learner | None, place: _Place) -> list[str]:
+    """The scenes that somebody was given and has not completed, of those that they are offered."""
+    assigned = await assignments.open_to(
+        session,
+        line_id=line.id,
+        learner_id=learner.id if learner is not None else None,
+        target=place.target,
+        at=datetime.now(UTC),
+    )
+    return [scenario for scenario in assigned if scenario in place.offered]
 
 
 def _of_a_guest(line: LineOffer, catalogue: Catalogue, chosen: Chosen | None) -> _Place:

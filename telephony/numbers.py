@@ -26,6 +26,9 @@ countries, so they are listed rather than recognised."""
 FAILED_VALIDATION = "tn-validation-failed"
 """How a verdict of STIR/SHAKEN begins that is no good; a level of attestation and how the call came may follow."""
 
+FULL_ATTESTATION = "tn-validation-passed-a"
+"""The caller's own carrier knows them and their right to the number; B and C say less."""
+
 _PLAIN_NUMBER = re.compile(r"\+?[0-9 ().\-/]{2,32}", re.ASCII)
 
 
@@ -88,6 +91,17 @@ def identify(raw: str, *, region: str | None = None, verstat: str = "") -> Calle
     if e164 is None or e164[1:] in WITHHELD_KEYPAD_SPELLINGS:
         return Guest()
     return KnownCaller(e164)
+
+
+def attested(verstat: str) -> bool:
+    """Whether the caller's own carrier vouches that the number is theirs.
+
+    The only decent evidence that a number is not forged, and no proof; outside North America there is none.
+
+    Args:
+        verstat: as in `identify`.
+    """
+    return verstat.casefold() == FULL_ATTESTATION
 
 
 def region_of(e164: str) -> str | None:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import observations, profiles, reviews, topics
+from db import observations, policies, profiles, reviews, topics
 from db.models import Learner
 from db.observations import Lately
 from tutor.learning.profile import Profile, learner_card
@@ -66,13 +66,22 @@ class Remembered:
 
 
 async def remembered(
-    session: AsyncSession, catalogue: Catalogue, learner: Learner | None, *, target: str, kids: bool, now: datetime
+    session: AsyncSession,
+    catalogue: Catalogue,
+    learner: Learner | None,
+    *,
+    target: str,
+    kids: bool,
+    proven: bool,
+    now: datetime,
 ) -> Remembered:
     """Looks up what is remembered of a learner in a language, in the session's school.
 
     Args:
         learner: None: a guest.
         kids: whether children call here: then no fact about them is told.
+        proven: whether more than a number says who calls; without that, or a school that trusts numbers, nothing is
+            told of what they said and did in earlier calls. What they need is there for everybody.
 
     Raises:
         SQLAlchemyError: the database cannot be asked.
@@ -80,17 +89,22 @@ async def remembered(
     if learner is None:
         return Remembered()
     profile = Profile.read(await profiles.get(session, learner.id, target) or {})
+    # What somebody chose for them goes before what was measured.
+    needs = Needs.read({**profile.needs(), **learner.settings})
+    cards = tuple(await reviews.due(session, learner.id, target, now=now))
+    agreed = not kids and learner.settings.get(topics.REMEMBER) is True
+    if not proven and not (await policies.of_school(session)).trust_numbers:
+        return Remembered(profile, needs, cards, known=True, agreed=agreed)
     calls = await observations.latest(session, learner.id, target, CARD_CALLS)
     return Remembered(
         profile=profile,
-        # What somebody chose for them goes before what was measured.
-        needs=Needs.read({**profile.needs(), **learner.settings}),
-        cards=tuple(await reviews.due(session, learner.id, target, now=now)),
+        needs=needs,
+        cards=cards,
         topics=tuple(await topics.recent(session, learner.id, target)),
         facts=() if kids else tuple(await topics.facts(session, learner.id)),
         can_dos=_reached(calls, catalogue),
         known=True,
-        agreed=not kids and learner.settings.get(topics.REMEMBER) is True,
+        agreed=agreed,
     )
 
 

@@ -8,39 +8,59 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Final, Literal, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import class_prompts, lines, reviews
-from db.lines import LineFound
+from db import calls, class_prompts, lines, reviews
+from db.limits import Payer, window
 from db.models import Learner
 from telephony.ivr.menu import FREE_TALK
 from telephony.ivr.record import MenuRecord
-from telephony.languages import same_language
+from telephony.languages import LineOffer, same_language
 from telephony.menus import learners_menu
 from tutor.learning.listening import choose, meanings
 from tutor.script.catalogue import Catalogue, CatalogueError
 from tutor.script.scene import Scene
 
+CALLS_A_DAY: Final = 3
+"""How often it is offered to a caller; those who withhold their numbers count as one. Each is five minutes of the
+carrier's that nobody has a budget for."""
+
+
+class RestingLine(LineOffer, Protocol):
+    """A line whose callers may listen."""
+
+    @property
+    def class_prompt(self) -> str | None: ...
+
 
 async def listeners_menu(
     session: AsyncSession,
-    line: LineFound,
+    line: RestingLine,
     catalogue: Catalogue,
     learner: Learner | None,
+    payer: Payer,
     *,
     school: str,
+    timezone: str,
     call_sid: str,
     at: datetime,
+    rests: Literal["day", "month"] = "day",
 ) -> MenuRecord | None:
     """Returns what is practised without a model; None where the line does not offer it, or has nothing to say.
 
-    Nothing that is due counts as reviewed by being listened to.
+    None, too, for whoever was offered it ``CALLS_A_DAY`` times that day. Nothing that is due counts as reviewed by
+    being listened to.
 
     Args:
         learner: None: a guest, or one of several who share a telephone.
+        payer: by whom calls are counted.
+        school: its name, as it is spoken.
+        timezone: the school's, an IANA name.
         call_sid: the carrier's identifier of the call; the class's words go round with it.
         at: an aware time.
+        rests: for how long the budget is used up.
 
     Raises:
         SQLAlchemyError: the database cannot be asked.
@@ -48,10 +68,13 @@ async def listeners_menu(
     settings = await lines.get(session, line.id)
     if settings is None or not settings.offline:
         return None
+    today = window("day", timezone, at).starts_at
+    if await calls.listeners(session, payer, since=today) >= CALLS_A_DAY:
+        return None
     menu = await learners_menu(session, line, catalogue, learner, school=school, returning=learner is not None)
     native, target = catalogue.language(menu.native), catalogue.language(menu.target)
     cards = await reviews.due(session, learner.id, menu.target, now=at) if learner is not None else []
-    version = await class_prompts.live(session, line.id, class_prompts.day_in(line.school_timezone, at))
+    version = await class_prompts.live(session, line.id, class_prompts.day_in(timezone, at))
     standing = class_prompts.standing_material(line.class_prompt)
     # The class's words are in the line's own language: whoever practises another one there hears its scenes.
     own_target = same_language(menu.target, line.target or "")
@@ -78,6 +101,7 @@ async def listeners_menu(
         kids=menu.kids,
         role="listener",
         phrases=phrases,
+        rests=rests,
     )
 
 

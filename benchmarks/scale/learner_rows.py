@@ -35,6 +35,7 @@ class LearnerRows:
             Table("facts", ("learner_id", "fact", "school_id", "call_id", "at"), sizes.learners, self._facts),
             Table("achievements", _ACHIEVEMENT, sizes.learners, self._achievements),
             Table("confidence_answers", _CONFIDENCE, sizes.learners, self._confidence),
+            Table("satisfaction_questions", _SATISFACTION, sizes.learners, self._satisfaction),
             Table("scenario_difficulties", _DIFFICULTY, sizes.schools, self._difficulties),
         ]
 
@@ -98,6 +99,12 @@ class LearnerRows:
             if learner % 2 == 0:
                 yield line(world.call_ids[int(world.first_calls[learner])], school, who, 1 + learner % 5, "first", at)
 
+    def _satisfaction(self, begin: int, end: int) -> Iterator[str]:
+        """A third were asked how their last call was."""
+        for learner, who, school, _, last, at in self._those(begin, end):
+            if learner % 3 == 0:
+                yield line(self._world.call_ids[last], school, who, 1 + learner % 5, at)
+
     def _difficulties(self, begin: int, end: int) -> Iterator[str]:
         for school in range(begin, end):
             for scene in SCENES[:-1]:
@@ -120,4 +127,5 @@ _CARD: Final = (
 _TOPIC: Final = ("learner_id", "target", "topic", "school_id", "call_id", "at")
 _ACHIEVEMENT: Final = ("learner_id", "achievement", "school_id", "call_id", "at")
 _CONFIDENCE: Final = ("call_id", "school_id", "learner_id", "answer", "asked_because", "at")
+_SATISFACTION: Final = ("call_id", "school_id", "learner_id", "answer", "asked_at")
 _DIFFICULTY: Final = ("school_id", "scenario", "plays", "shift")

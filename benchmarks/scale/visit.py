@@ -243,6 +243,11 @@ def _said(visit: Visit) -> list[Any]:
     return list(conversation(9, visit.target))
 
 
+async def before(session: AsyncSession, visit: Visit) -> None:
+    assert visit.call is not None
+    await observations.before(session, visit.call, visit.learner_id, visit.target)
+
+
 async def wrapped_up(session: AsyncSession, visit: Visit) -> None:
     assert visit.call is not None
     await closing(session, visit.catalogue, visit.call, MenuRecord.read(visit.menu))

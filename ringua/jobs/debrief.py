@@ -7,7 +7,6 @@ the learner's debrief stands what a teacher and a family read of the call.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,20 +16,22 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import consents, debriefs, learners, messages, observations, pages, recipients, stripping
+from db import achievements as kept_achievements
+from db import chains, consents, debriefs, learners, messages, observations, pages, recipients, stripping
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import Call, School
 from db.recipients import Recipient
 from ringua.jobs.record import ClosedCall, closed_call
-from telephony.ivr.record import MenuRecord
-from telephony.languages import native_of, offered_in
-from telephony.ordering import order, order_of
+from telephony.celebrating import achieved
+from telephony.languages import native_of
+from telephony.menus import scenes_to_come
 from telephony.segments import segments
+from tutor.learning import achievements
 from tutor.learning import debrief as writing
 from tutor.learning.debrief import Debrief
 from tutor.learning.facts import Facts, worth_a_message
-from tutor.learning.insights import Seen, insights
+from tutor.learning.insights import Seen, emerging, insights, success
 from tutor.learning.message import compose, compose_family
 from tutor.learning.tellings import Telling, for_family, for_teacher
 from tutor.realtime.text import TextModel
@@ -69,6 +70,8 @@ class _Told:
     offered: Sequence[str]
     """Scenes for the next call, in the menu's order."""
     teacher: Telling
+    name: str | None
+    """The learner's, where it is known: it is in nothing that is told."""
 
     @property
     def call(self) -> Call:
@@ -114,7 +117,7 @@ async def debrief_call(
     debrief = await _write(database, model, told) if kept is None else Debrief.read(kept.content)
     if not debrief.praise:
         # Its words were not kept, and the process that wrote them is gone.
-        debrief = writing.plain(told.facts, told.scene, told.offered)
+        debrief = writing.plain(told.facts, told.scene, told.offered, name=told.name)
     async with database.school(school_id) as session:
         recipient = await _recipient(session, told)
         if recipient is not None:
@@ -129,18 +132,11 @@ async def _told(session: AsyncSession, catalogue: Catalogue, call_id: UUID) -> _
     teacher = for_teacher(
         native_of(closed.line, closed.catalogue), closed.facts, scene, coverage=_covered(closed), notes=closed.events
     )
-    return _Told(closed, await _offered(session, closed), teacher)
-
-
-async def _offered(session: AsyncSession, closed: ClosedCall) -> Sequence[str]:
-    """The scenes of the next call, as its menu will offer them; of a guest it will know nothing."""
-    call, native, target = closed.call, closed.scene.native.tag, closed.scene.target.tag
-    offered = offered_in(closed.line, closed.catalogue, native=native, target=target)
+    call = closed.call
     learner = await learners.get(session, call.learner_id) if call.learner_id is not None else None
-    if learner is None:
-        return order_of(offered, Counter())
-    level = MenuRecord.read(call.menu).level
-    return await order(session, closed.catalogue, learner, offered, target=target, level=level)
+    name = learner.first_name if learner is not None else None
+    offered = await scenes_to_come(session, closed.line, closed.catalogue, learner, target=scene.target.tag)
+    return _Told(closed, offered, teacher, name)
 
 
 def _covered(closed: ClosedCall) -> dict[str, Any]:
@@ -158,13 +154,19 @@ async def _write(database: Database, model: TextModel | None, told: _Told) -> De
     # Calls too short to tell of cost nothing.
     asked = model if worth_a_message(told.facts) else None
     outcome = await writing.write(
-        asked, told.facts, told.scene, told.offered, metadata={"kind": KIND, "call": str(call.id)}
+        asked,
+        told.facts,
+        told.scene,
+        told.offered,
+        name=told.name,
+        metadata={"kind": KIND, "call": str(call.id)},
     )
     debrief = outcome.debrief
     content = debrief.write() | {
         "native": told.facts.native,
         "target": told.facts.target,
         "next_key": told.keys.get(debrief.next_scenario),
+        "emerging": [] if told.closed.troubled else list(emerging(told.facts, told.scene)),
         "teacher": told.teacher.write(),
         "family": for_family(told.scene.native, told.facts, debrief).write(),
     }
@@ -237,14 +239,44 @@ async def _body(session: AsyncSession, told: _Told, debrief: Debrief, recipient:
         name = school.name if school is not None else ""
         return compose_family(debrief, told.facts, native, school=name, count=segments, link=link, first=first)
     key = told.keys.get(debrief.next_scenario)
-    better = await _insight(session, told)
-    return compose(debrief, told.facts, native, count=segments, link=link, first=first, key=key, insight=better)
+    if told.closed.troubled:
+        return compose(debrief, told.facts, native, count=segments, link=link, first=first, key=key)
+    measures = told.closed.measures
+    noisy = measures.reliability.noisy
+    return compose(
+        debrief,
+        told.facts,
+        native,
+        count=segments,
+        link=link,
+        first=first,
+        key=key,
+        success=success(measures.learner_turns, None if noisy else measures.understood_share, native),
+        earned=await _earned(session, told),
+        insight=await _insight(session, told),
+    )
+
+
+async def _earned(session: AsyncSession, told: _Told) -> tuple[str, ...]:
+    """The most telling thing that was achieved with this call, in ever fewer words; empty where there was none.
+
+    Once the call is kept, what was kept with it counts; until then it is found from what will be.
+    """
+    closed, call = told.closed, told.call
+    if await observations.get(session, call.id) is not None:
+        fresh = achievements.in_order(await kept_achievements.of_call(session, call.id))
+    else:
+        fate = await chains.fate(session, call)
+        if fate == "gone_on" or closed.may_go_on(fate):
+            return ()
+        fresh = await achieved(session, closed.catalogue, call, closed.scene, closed.facts, closed.events)
+    return achievements.tellings(fresh[0], closed.scene.native) if fresh else ()
 
 
 async def _insight(session: AsyncSession, told: _Told) -> str:
-    """What has become better most by this call; empty where nothing has by enough, or there is nothing to celebrate."""
+    """What has become better most by this call; empty where nothing has by enough."""
     call, scene = told.call, told.scene
-    if call.learner_id is None or told.closed.troubled:
+    if call.learner_id is None:
         return ""
     calls = await observations.recent(session, call.learner_id, scene.target.tag, COMPARED)
     history = [seen for one in calls if (seen := Seen.read(one.at, one.measures)) is not None]

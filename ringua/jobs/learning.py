@@ -18,18 +18,18 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import achievements, calls, chains, debriefs, jobs, observations, profiles, ratings, reviews, topics
-from db.chains import Fate
 from db.engine import Database
 from db.models_learning import Observation
 from db.profiles import NewProfile
 from ringua.jobs import profiling
 from ringua.jobs.record import ClosedCall, closed_call
+from telephony.celebrating import achieved
 from telephony.coming_back import TAKEN_WITHIN_S
 from tutor.learning import placement, review
-from tutor.learning.achievements import Played, earned, succeeded
+from tutor.learning.achievements import succeeded
 from tutor.learning.confidence import confidence
 from tutor.learning.evidence import evidence
-from tutor.learning.metrics import Measures, measure
+from tutor.learning.metrics import Measures
 from tutor.learning.patterns import CallNotes
 from tutor.learning.placement import Rating
 from tutor.learning.profile import Profile
@@ -76,13 +76,14 @@ async def learn_from_call(database: Database, catalogue: Catalogue, *, school_id
         fate = await chains.fate(session, told.call)
         if fate == "gone_on":
             return False
-        measures = _measured(told)
+        measures = told.measures
         if learner_id is None:
             return await observations.put(session, _observation(told, measures, None, None))
         learned = _Learner(session, told, learner_id, measures)
-        kept = await learned.observe(may_go_on=_may_go_on(told, fate))
+        may_go_on = told.may_go_on(fate)
+        kept = await learned.observe(may_go_on=may_go_on)
         if kept:
-            await learned.remember()
+            await learned.remember(celebrate=not may_go_on)
         return kept
 
 
@@ -107,7 +108,7 @@ async def rate_call(database: Database, catalogue: Catalogue, *, school_id: UUID
             return False
         if not await observations.waited(session, call_id):
             return False
-        await _Learner(session, told, learner_id, _measured(told)).settle()
+        await _Learner(session, told, learner_id, told.measures).settle()
         return True
 
 
@@ -142,21 +143,6 @@ async def _settle_later(session: AsyncSession, school_id: UUID, call_id: UUID) -
     """Has a call settled once its time to be gone on with is over."""
     _, arguments = observations.job(school_id, call_id)
     await jobs.defer(session, observations.RATING_JOB, delay_s=TAKEN_WITHIN_S, **arguments)
-
-
-def _measured(told: ClosedCall) -> Measures:
-    """The figures of a call and of all that it went on with."""
-    scene = told.scene
-    return measure(
-        scene.target.tag,
-        told.turns,
-        told.events,
-        silence_ms=scene.level.silence_ms,
-        goals=len(scene.scenario.goals),
-        band=scene.level.vocabulary_band,
-        coverage=told.covered,
-        targeted=scene.due,
-    )
 
 
 def _observation(told: ClosedCall, measures: Measures, learner_id: UUID | None, rating: Rating | None) -> Observation:
@@ -273,27 +259,19 @@ class _Learner:
             if after is not card:
                 await _put(self._session, self._school_id, self._learner_id, self._target, after)
 
-    async def remember(self) -> None:
-        """Keeps topics, facts and achievements, and works the profile out anew."""
+    async def remember(self, *, celebrate: bool) -> None:
+        """Keeps topics, facts and achievements, and works the profile out anew.
+
+        Args:
+            celebrate: whether the scene is over. What one that may be gone on with achieved comes with a later call.
+        """
         session, told = self._session, self._told
         at = told.call.connected_at
         assert at is not None
         ids = {"school_id": self._school_id, "learner_id": self._learner_id}
         await self._recall(at)
-        if not told.troubled:
-            history = await observations.history(session, self._learner_id, self._target)
-            tags = {scenario.id: scenario.tags for scenario in told.catalogue.scenarios}
-            played = [
-                Played(
-                    call.scenario,
-                    tags.get(call.scenario, ()),
-                    call.completed,
-                    call.hints,
-                    profiling.read(call.turns, call.notes),
-                )
-                for call in history
-            ]
-            fresh = earned(played, await achievements.earned(session, self._learner_id))
+        if celebrate:
+            fresh = await achieved(session, told.catalogue, told.call, told.scene, told.facts, told.events)
             await achievements.put(session, **ids, call_id=told.call.id, achievements=fresh, at=at)
         lately = await observations.lately(session, [self._learner_id])
         language = observations.language_of(self._target)
@@ -351,12 +329,6 @@ def _practised(told: ClosedCall, profile: Profile) -> str:
     if profile.focus is None or (material is not None and material.grammar):
         return ""
     return profile.focus.type
-
-
-def _may_go_on(told: ClosedCall, fate: Fate) -> bool:
-    """Whether the caller may still take the scene up again in another call: then this one was only its beginning."""
-    kept = told.call.resume is not None or fate == "open"
-    return kept and not succeeded(told.scene.scenario, told.facts.reached)
 
 
 def _above(scenario: Scenario, level: str) -> bool:

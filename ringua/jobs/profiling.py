@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,15 +33,13 @@ def profile_of(calls: Sequence[Lately], language: str, catalogue: Catalogue) -> 
 
 
 def written(notes: CallNotes, goals: Iterable[str]) -> dict[str, Any]:
-    """What the role noted in a call and which goals were reached, as ``Observation.notes`` keeps it."""
+    """What the role noted in a call and which goals were reached, as ``Observation.notes`` keeps it.
+
+    ``CallNotes.read`` reads the notes again.
+    """
     return {"errors": dict(notes.errors), "blocking": sorted(notes.blocking), "goals": list(goals)}
-
-
-def read(turns: int, kept: Mapping[str, Any]) -> CallNotes:
-    """The notes of a call with so many turns of the learner, from what ``written`` gave."""
-    return CallNotes(turns, kept.get("errors", {}), frozenset(kept.get("blocking", ())))
 
 
 def _observed(call: Lately) -> Observed:
     figures = _Figures(call.turns, call.latency_ms)
-    return Observed(figures, read(call.turns, call.notes), call.confidence, call.noisy)
+    return Observed(figures, CallNotes.read(call.turns, call.notes), call.confidence, call.noisy)

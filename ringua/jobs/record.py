@@ -12,14 +12,17 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import calls, chains, class_prompts, lines, scenarios
+from db.chains import Fate
 from db.models import Call, CallEvent, Line, Turn
+from telephony.celebrating import troubled
 from telephony.ivr.record import MenuRecord
+from tutor.learning.achievements import succeeded
 from tutor.learning.coverage import Coverage, coverage
 from tutor.learning.facts import Facts
+from tutor.learning.metrics import Measures, measure
 from tutor.learning.recorded import due_of
 from tutor.script.catalogue import Catalogue, CatalogueError
 from tutor.script.scene import Scene
-from tutor.talk.snapshot import ENDING
 
 log = structlog.get_logger(__name__)
 
@@ -42,9 +45,16 @@ class ClosedCall:
     @property
     def troubled(self) -> bool:
         """Whether something was not right for the caller: nothing of such a call is celebrated or remembered."""
-        return self.facts.safe_exit or any(
-            event.kind == "safety" and event.data.get("action") in ENDING for event in self.events
-        )
+        return troubled(self.facts, self.events)
+
+    def may_go_on(self, fate: Fate) -> bool:
+        """Whether the caller may still take the scene up again in another call: then this one was only its beginning.
+
+        Args:
+            fate: what became of the scene in calls after it (``chains.fate``).
+        """
+        kept = self.call.resume is not None or fate == "open"
+        return kept and not succeeded(self.scene.scenario, self.facts.reached)
 
     @property
     def covered(self) -> Coverage:
@@ -53,6 +63,21 @@ class ClosedCall:
         of_class = (*material.must_use, *material.vocabulary) if material is not None else ()
         items = (*self.scene.due, *of_class)
         return coverage(items, self.turns, self.scene.target) if items else Coverage()
+
+    @property
+    def measures(self) -> Measures:
+        """The figures of the call and of all that it went on with; worked out anew each time."""
+        scene = self.scene
+        return measure(
+            scene.target.tag,
+            self.turns,
+            self.events,
+            silence_ms=scene.level.silence_ms,
+            goals=len(scene.scenario.goals),
+            band=scene.level.vocabulary_band,
+            coverage=self.covered,
+            targeted=scene.due,
+        )
 
 
 async def closed_call(session: AsyncSession, catalogue: Catalogue, call_id: UUID) -> ClosedCall | None:

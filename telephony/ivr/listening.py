@@ -41,6 +41,8 @@ class ListeningContext:
     phrases: tuple[Phrase, ...]
     slower: bool = False
     """Whether the caller keeps the slower voice from an earlier call."""
+    rests: Literal["day", "month"] = "day"
+    """For how long the budget is used up: callers are asked to call again when the next one begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ class ListeningState:
 
 
 def enter(context: ListeningContext) -> tuple[ListeningState, Step]:
-    """Returns the offer: listen and repeat, or call tomorrow."""
-    return ListeningState(slower=context.slower), Ask((context.native.say("listen.offer"),))
+    """Returns the offer: listen and repeat, or call tomorrow, or next month."""
+    return ListeningState(slower=context.slower), Ask((_offer(context),))
 
 
 def advance(context: ListeningContext, state: ListeningState, key: str | None) -> tuple[ListeningState, Step]:
@@ -108,8 +110,16 @@ def _at_offer(context: ListeningContext, state: ListeningState, key: str | None)
     if key == BEGIN:
         return _phrase(context, state, say("listen.intro"), say("listen.keys"))
     if key == END or state.prompts > _OFFERS:
-        return state, Goodbye((say("listen.later"),))
-    return state, Ask((*((say("menu.wrong_key"),) if key is not None else ()), say("listen.offer")))
+        return state, Goodbye((_later(context),))
+    return state, Ask((*((say("menu.wrong_key"),) if key is not None else ()), _offer(context)))
+
+
+def _offer(context: ListeningContext) -> str:
+    return context.native.say("listen.offer" if context.rests == "day" else "listen.offer_month")
+
+
+def _later(context: ListeningContext) -> str:
+    return context.native.say("listen.later" if context.rests == "day" else "listen.later_month")
 
 
 def _phrase(context: ListeningContext, state: ListeningState, *opening: Line) -> tuple[ListeningState, Step]:
@@ -133,4 +143,4 @@ def _pause_s(said: Said) -> int:
 
 
 def _end(context: ListeningContext, state: ListeningState) -> tuple[ListeningState, Step]:
-    return state, Goodbye((context.native.say("listen.done"), context.native.say("listen.later")))
+    return state, Goodbye((context.native.say("listen.done"), _later(context)))

@@ -102,6 +102,11 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a teacher or a family is told, as it stood when they called."""
     phrases: tuple[Phrase, ...] = ()
     """What a listener hears and repeats."""
+    rests: Literal["day", "month"] = "day"
+    """For how long a listener's budget is used up."""
+    proven: bool = False
+    """Whether more than a number, which can be forged, says who calls: the carrier's attestation, a PIN, or a SIP
+    phone's credentials. Only then is the role told what was talked about in earlier calls."""
     newcomer: bool = False
     """Whether nobody is known by this number yet: whoever begins a scene becomes its learner."""
     questions: Questions | None = None
@@ -122,7 +127,9 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The next level, where the caller is to be asked whether they want it."""
     assigned: tuple[str, ...] = ()
     """Scenarios that the caller was given and has not completed, as the call began."""
-    turned_away: Literal["door.minutes_used", "door.budget_spent"] | None = None
+    turned_away: (
+        Literal["door.minutes_used", "door.budget_spent", "door.minutes_used_month", "door.budget_spent_month"] | None
+    ) = None
     """Why whoever turned out to call may not practise now: this is said, and the call is over."""
     earlier: MenuRecord | None = None
     """The menu before it was known who calls."""
@@ -185,7 +192,8 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return At(native, *menu.replay(self._context(catalogue, native), answers))
         if self.role == "listener":
             target = catalogue.language(self.target)
-            return At(native, *listening.replay(ListeningContext(native, target, self.phrases, self.slower), answers))
+            heard = ListeningContext(native, target, self.phrases, self.slower, self.rests)
+            return At(native, *listening.replay(heard, answers))
         told = tuple(Said.of(line.text, catalogue.language(line.language), slow=line.slow) for line in self.told)
         if self.role == "teacher":
             return At(native, *teacher.replay(TeacherContext(native, told), answers))

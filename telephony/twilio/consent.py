@@ -21,7 +21,7 @@ from telephony.ivr.record import MenuRecord
 from telephony.ivr.steps import Ask
 from telephony.numbers import Caller, Guest
 from telephony.segments import segments
-from telephony.twilio import confidence
+from telephony.twilio import confidence, satisfaction
 from telephony.twilio.door import Door
 from telephony.twilio.gate import Signed
 from tutor.learning.message import confirmation
@@ -46,6 +46,7 @@ def wording(native: Language) -> str:
 async def ask_at_the_end(door: Door, signed: Signed, call: Call, native: Language, closing: Closing) -> str:
     """Says how the call stood, and asks the caller what is due: this first, then how sure they feel.
 
+    Where neither is due, some who have heard a wrap-up are asked how the practice was (``satisfaction``).
     Keys that are pressed before the question do not count. Whoever heard an apology is asked another time.
     """
     goodbye = () if closing.goodbye is None else (closing.goodbye,)
@@ -54,6 +55,10 @@ async def ask_at_the_end(door: Door, signed: Signed, call: Call, native: Languag
     async with door.database.school(call.school_id) as session:
         if await _is_due(session, signed, call):
             return twiml.ask(Ask((native.say("consent.ask"),)), native, f"{_PATH}?step=1", first=closing.lines)
+        if closing.goodbye is not None:
+            asked = await satisfaction.question(session, call, native, closing.lines)
+            if asked is not None:
+                return asked
         return await confidence.ask_or_hang_up(session, call, native, closing.lines, goodbye)
 
 
@@ -129,9 +134,9 @@ async def _is_due(session: AsyncSession, signed: Signed, call: Call) -> bool:
         return False
     if isinstance(caller_of(signed), Guest):
         return False
-    # Not a child; and not whoever calls from another's telephone by PIN: the number is not theirs to give.
+    # Not a minor; and not whoever calls from another's telephone by PIN: the number is not theirs to give.
     line = await lines.get(session, call.line_id)
-    if line is None or not line.texts or line.for_children:
+    if line is None or not line.texts or line.for_minors:
         return False
     own = await learners.calls_from(session, call.learner_id, call.caller_hash)
     return own and not await consents.asked(session, call.caller_hash)

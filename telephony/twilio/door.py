@@ -6,7 +6,8 @@ It does nothing by itself; the callbacks are the only way from here to models, c
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from db.endings import Ending
 from db.engine import Database
@@ -15,6 +16,7 @@ from db.models import Call
 from db.scenarios import Catalogues
 from db.tokens import Claim
 from telephony.admission import Admitted
+from telephony.figures import Figures
 from telephony.leg import PhoneLeg
 from telephony.twilio.gate import Gate
 from tutor.safety.minors import Minors
@@ -74,6 +76,10 @@ class Door:
     """What a call leaves behind that no driver closed, from its row and a reason of ``webhooks.Reason``."""
     draining: Callable[[], bool] = _not_draining
     """Whether this process takes no new calls and no new streams, because it is about to end."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    """By which a text's day is known."""
+    figures: Figures = field(default_factory=Figures)
+    """What is counted of calls, texts and faults."""
     answer_timeout_s: float = 3.0
     """For a webhook's database work in all, which takes some 10 ms. The carrier's own limit is 15 s; the caller hears
     silence meanwhile."""

@@ -46,6 +46,7 @@ async def _serve(websocket: WebSocket, door: Door, account_sid: str | None, stre
     try:
         account = await door.gate.upgrade(websocket, account_sid)
     except Refused as refused:
+        door.figures.fault("stream", "refused")
         log.warning("stream_refused", why=str(refused))
         await websocket.close(1008)  # before accept: the carrier gets a 403
         return
@@ -63,10 +64,13 @@ async def _serve(websocket: WebSocket, door: Door, account_sid: str | None, stre
         log.info("stream_opened", call=call_sid)
         await door.answer(leg, claim)
     except StreamRefused as refused:
+        door.figures.fault("stream", "refused")
         log.warning("stream_refused", call=call_sid, why=str(refused))
     except (SQLAlchemyError, OSError) as error:
+        door.figures.fault("stream", "no_database")
         log.error("stream_failed", call=call_sid, problem=type(error).__name__)  # its text may quote what is stored
     except Exception:
+        door.figures.fault("stream", "failed")
         log.exception("stream_failed", call=call_sid)
     finally:
         if streaming.get(call_sid) is leg:

@@ -56,9 +56,9 @@ _ACCOUNT: Final[Mapping[int, str]] = {
 }
 _BUSY: Final = frozenset({429, 14107, 20429, 21611, 63017})
 """Too many requests, or too many messages waiting."""
-_ARRIVES_LATER: Final = frozenset({30001, 30003, 30017, 30022})
-"""The queue overflowed, the handset was off, the network was full, too much in a second. Not 30008, unknown: such a
-message may have arrived all the same."""
+_ARRIVES_LATER: Final = frozenset({30001, 30003, 30008, 30017, 30022})
+"""The queue overflowed, the handset was off, nobody knows why, the network was full, too much in a second. They are
+tried once more (``messages.DELIVERY_ATTEMPTS``); after 30008 one may arrive twice, which beats not at all."""
 
 
 def of_refusal(code: int, http_status: int) -> Verdict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import stamina
 import structlog
@@ -15,7 +16,8 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from twilio.twiml.messaging_response import MessagingResponse
 
-from db import consents, guardians, learners, lines, messages
+from db import consents, guardians, learners, ledger, lines, messages
+from db.limits import Payer
 from db.lines import LineFound
 from telephony import numbers
 from telephony.ivr import twiml
@@ -42,6 +44,7 @@ log = structlog.get_logger(__name__)
 
 def add_routes(routes: APIRouter, door: Door) -> None:
     """Adds ``/sms`` and ``/sms-status`` to the carrier's routes."""
+    read("")  # what it understands takes half a second to load, which no live call should wait for
 
     @routes.post("/sms")
     async def sms(request: Request) -> Response:
@@ -101,7 +104,7 @@ async def _received(door: Door, signed: Signed) -> str:
     elif keyword is Keyword.START:
         await _start(door, line, number_hash, writer.e164, sid)
     elif line is not None and not answered_by_carrier(body):
-        return await _help(door, line, number_hash)
+        return await _help(door, line, number_hash, sid)
     return twiml.empty()
 
 
@@ -139,17 +142,30 @@ async def _start(door: Door, line: LineFound | None, number_hash: bytes, number:
             await guardians.set_number(session, number_hash, door.keyring.encrypt(number))
 
 
-async def _help(door: Door, line: LineFound, number_hash: bytes) -> str:
-    """Says who writes and how to end it, in the learner's language; not to somebody who opted out."""
+async def _help(door: Door, line: LineFound, number_hash: bytes, sid: str) -> str:
+    """Says who writes and how to end it, in the learner's language; not to somebody who opted out.
+
+    Once a day and number, for each answer costs; a webhook that comes again gets the same answer, paid for once.
+    """
     native = native_of(line, door.catalogue)
+    at = door.now()
     async with door.database.school(line.school_id) as session:
         if await consents.opted_out(session, number_hash):
             return twiml.empty()
+        today = at.astimezone(ZoneInfo(line.school_timezone)).date()
+        # The note first: a second webhook at the same time waits for it, then sees what the other has booked.
+        first = await consents.helped(session, line.school_id, number_hash, today)
+        if not first and not await ledger.help_booked(session, sid):
+            return twiml.empty()
         known = await learners.by_number_hash(session, number_hash)
-    if known and any(language.tag == known[0].native for language in door.catalogue.natives):
-        native = door.catalogue.language(known[0].native)
+        if known and any(language.tag == known[0].native for language in door.catalogue.natives):
+            native = door.catalogue.language(known[0].native)
+        body = help_reply(line.school_name, native, count=segments)
+        # A telephone that several share is nobody's in particular.
+        payer = Payer(line.school_id, line.id, known[0].id if len(known) == 1 else None)
+        await ledger.book_help(session, payer, carrier_sid=sid, sender=line.number, segments=segments(body), at=at)
     answer = MessagingResponse()
-    answer.message(help_reply(line.school_name, native, count=segments))
+    answer.message(body)
     return str(answer)
 
 
@@ -166,14 +182,17 @@ async def _report(door: Door, signed: Signed, request: Request) -> None:
         if message is None or message.account_sid != signed.account.sid or not sid:
             log.warning("report_of_unknown_message", sid=sid)
             return
-        await reported(
+        status = signed.text("MessageStatus") or signed.text("SmsStatus")
+        news = await reported(
             session,
             found.message_id,
             carrier_sid=sid,
-            status=signed.text("MessageStatus") or signed.text("SmsStatus"),
+            status=status,
             error_code=_number(signed.text("ErrorCode")),
             attempt=_number(request.query_params.get("attempt", "")),
         )
+    if news:
+        door.figures.text_reported(status)
 
 
 def _uuid(text: str | None) -> UUID | None:

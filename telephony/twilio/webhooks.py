@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -21,13 +22,14 @@ from db.models import Call
 from telephony import admission, agreements, callers, coming_back, numbers, sip
 from telephony.admission import Admitted, Inbound, TurnedAway
 from telephony.closing import Closing, closing
+from telephony.figures import Fault, Refusal
 from telephony.ivr import listening, twiml
 from telephony.ivr.menu import FREE_TALK, MenuState
 from telephony.ivr.record import At, MenuRecord
 from telephony.ivr.steps import SPOKEN, Ask, Begin, Goodbye
 from telephony.languages import FALLBACK_LANGUAGES
 from telephony.numbers import Guest
-from telephony.twilio import confidence, consent, media, sms_webhooks
+from telephony.twilio import confidence, consent, media, satisfaction, sms_webhooks
 from telephony.twilio.door import Door
 from telephony.twilio.gate import Refused, Signed
 from tutor.learning.said import Said
@@ -62,6 +64,16 @@ TROUBLE: Final = frozenset({"line_lost", "model_lost", "no_stream", "process_los
 """Ends for which a caller who is still there is owed an apology."""
 
 
+_REFUSALS: Final[dict[str, Refusal]] = {
+    "door.closed": "closed",
+    "door.busy": "busy",
+    "door.minutes_used": "minutes_used",
+    "door.budget_spent": "budget_spent",
+    "door.minutes_used_month": "minutes_used",
+    "door.budget_spent_month": "budget_spent",
+}
+
+
 class _Overtaken(Exception):
     """Another request of the same call was faster; what was begun is rolled back."""
 
@@ -82,21 +94,28 @@ def router(door: Door) -> APIRouter:
     # Made now: when it is needed, nothing may have to be looked up.
     unavailable = twiml.hang_up(*_unavailable(door))
 
+    def failed(why: Fault) -> None:
+        door.figures.fault("webhook", why)
+
     async def handled(handler: Handler, request: Request, *, more_s: float = 0, trouble_status: int = 200) -> Response:
         try:
             signed = await door.gate.form(request)
         except Refused as refused:
+            failed("refused")
             log.warning("webhook_refused", path=request.url.path, why=str(refused))
             return Response(status_code=refused.status)
         try:
             async with asyncio.timeout(door.answer_timeout_s + more_s):
                 return twiml.reply(await handler(door, signed, request))
         except (TimeoutError, SQLAlchemyError, OSError) as error:
+            failed("no_database")
             # Not the text: the database quotes parameters, and they may hold what belongs in no log.
             log.error("webhook_without_database", path=request.url.path, problem=type(error).__name__)
         except _UnknownCall:
+            failed("unknown_call")
             log.warning("webhook_of_unknown_call", path=request.url.path)
         except Exception:
+            failed("failed")
             log.exception("webhook_failed", path=request.url.path)
         return Response(unavailable, status_code=trouble_status, media_type="text/xml")
 
@@ -122,6 +141,10 @@ def router(door: Door) -> APIRouter:
     async def felt(request: Request) -> Response:
         return await handled(_confidence, request)
 
+    @routes.post("/satisfaction")
+    async def rated(request: Request) -> Response:
+        return await handled(_satisfaction, request)
+
     @routes.post("/status")
     async def status(request: Request) -> Response:
         return await handled(_status, request, trouble_status=503)
@@ -140,6 +163,7 @@ def _unavailable(door: Door) -> list[tuple[Language, list[str]]]:
 async def _voice(door: Door, signed: Signed, request: Request) -> str:
     """A call comes in: admits it and reads the menu, or says in one sentence why not."""
     if door.draining():
+        door.figures.turned_away("draining")
         log.info("call_while_draining", call=signed.call_sid)
         return twiml.hang_up(*_unavailable(door))
     inbound = Inbound(
@@ -164,11 +188,15 @@ async def _voice(door: Door, signed: Signed, request: Request) -> str:
         transcribe_model=door.transcribe_model,
     )
     if isinstance(decision, TurnedAway):
+        door.figures.turned_away(_REFUSALS[decision.sentence])
         log.info("call_turned_away", call=inbound.call_sid, sentence=decision.sentence)
         return twiml.hang_up((decision.language, [decision.language.say(decision.sentence)]))
     if not isinstance(decision, Admitted):
+        door.figures.turned_away("unknown_line")
         log.info("call_to_unknown_line", call=inbound.call_sid)
         return twiml.reject()
+    if decision.fresh:
+        door.figures.admitted()
     if decision.fresh and decision.menu.role == "listener":
         log.info("call_without_model", call=inbound.call_sid, phrases=len(decision.menu.phrases))
     elif decision.fresh:
@@ -223,7 +251,7 @@ async def _answer(door: Door, session: AsyncSession, call: Call, signed: Signed,
             await coming_back.take(session, call, record.again, door.ending, reason=Reason.LINE_LOST)
         await calls.begin(session, call.id, scenario=step.scenario, level=record.level_of(answered.at))
     elif isinstance(step, Goodbye):
-        await endings.finish(session, call.id, door.ending(call, _left(record)))
+        await _close(door, session, call, _left(record))
     return record
 
 
@@ -276,8 +304,7 @@ async def _after(door: Door, signed: Signed, request: Request) -> str:
         # A live call's driver may still be at work elsewhere; if it died, the sweep closes the row with its checkpoint.
         if call.state != "live":
             reasons = {"after": Reason.LINE_LOST, "connecting": Reason.NO_STREAM}
-            reason = reasons.get(call.state, Reason.LEFT_MENU)
-            await endings.finish(session, call.id, door.ending(call, reason))
+            await _close(door, session, call, reasons.get(call.state, Reason.LEFT_MENU))
         catalogue = await door.catalogues.of(session, call.school_id, (call.scenario or FREE_TALK,))
         told = await closing(session, catalogue, call, record) if call.state == "closed" else None
     door.release(signed.call_sid)
@@ -310,6 +337,13 @@ async def _confidence(door: Door, signed: Signed, request: Request) -> str:
         return await confidence.answered(door, session, await _own(session, found, signed), signed)
 
 
+async def _satisfaction(door: Door, signed: Signed, request: Request) -> str:
+    """The caller answered, at the end of a call, how the practice was."""
+    found = await _find(door, signed)
+    async with door.database.school(found.school_id) as session:
+        return await satisfaction.answered(door, session, await _own(session, found, signed), signed)
+
+
 async def _status(door: Door, signed: Signed, request: Request) -> str:
     """The carrier reports on a call: keeps the news, and closes the row of a call that is over if nobody else did."""
     status, sequence = signed.text("CallStatus"), signed.text("SequenceNumber")
@@ -324,13 +358,20 @@ async def _status(door: Door, signed: Signed, request: Request) -> str:
         # The driver of a live call has what was said and closes it itself; if it died, the sweep does.
         if over and call.state != "live":
             reason = _left(MenuRecord.read(call.menu)) if call.state == "menu" else Reason.CALLER_HUNG_UP
-            await endings.finish(session, call.id, door.ending(call, reason))
+            await _close(door, session, call, reason)
         seconds = signed.text("CallDuration")
         if over and seconds.isdecimal():
             await ledger.carrier_billed(session, call.id, int(seconds))
     if over:
         door.release(signed.call_sid)
     return twiml.empty()
+
+
+async def _close(door: Door, session: AsyncSession, call: Call, reason: Reason) -> None:
+    """Closes a call that no driver closed, and counts it: once, however often it is tried."""
+    if await endings.finish(session, call.id, door.ending(call, reason)):
+        began = call.connected_at
+        door.figures.ended(reason, (datetime.now(UTC) - began).total_seconds() if began is not None else None)
 
 
 async def _find(door: Door, signed: Signed) -> calls.CallFound:

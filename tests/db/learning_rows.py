@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import achievements, learners, observations, profiles, ratings, reviews, topics
-from db.models_learning import Observation
+from db.models_learning import Observation, SatisfactionQuestion
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -40,6 +40,7 @@ async def remember(session: AsyncSession, school_id: UUID, learner_id: UUID, cal
     await learners.save_settings(session, learner_id, {"remember": True})
     await observations.put(session, observation(school_id, call_id, learner_id))
     await observations.confidence_answered(session, **ids, call_id=call_id, answer=3, asked_because="first")
+    session.add(SatisfactionQuestion(**ids, call_id=call_id, answer=4))
     rating = await ratings.taken(session, learner_id, "es", level="A1")
     assert rating is not None
     await ratings.put(session, **ids, target="es", rating=rating)

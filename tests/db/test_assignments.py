@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from db import assignments, calls, classes, learners, sip_domains
+from db import assignments, calls, classes, consents, learners, sip_domains
 from db.assignments import AssignmentRefused
 from db.endings import Ending, finish
 from db.engine import Database
@@ -196,6 +196,17 @@ async def test_a_learner_has_a_telephone_more(database: Database, place: Place, 
         assert not await learners.add_identity(session, learner, b"sip")
         for known in (b"x", b"sip"):
             assert [one.id for one in await learners.by_number_hash(session, known)] == [learner_id]
+        for number in (b"x", b"sip"):
+            await consents.record(
+                session,
+                school_id=place.school_id,
+                number_hash=number,
+                given=True,
+                carrier_sid=f"CA{number.hex()}",
+                wording="ask",
+            )
         assert await learners.drop_identity(session, learner_id, b"sip")
+        assert not await consents.asked(session, b"sip"), "whoever has it next is asked anew"
+        assert await consents.asked(session, b"x"), "what another telephone agreed to stands"
         assert not await learners.drop_identity(session, learner_id, b"sip")
         assert await learners.by_number_hash(session, b"sip") == []

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, event, select, text
 from sqlalchemy.exc import DBAPIError
 
-from db import budgets, calls, costs, ledger, limits, talk_time
+from db import budgets, calls, costs, ledger, limit_changes, limits, talk_time
 from db.engine import Database
 from db.limits import Payer, window
 from db.models_money import Budget, BudgetAlert, BudgetPeriod
@@ -193,6 +193,7 @@ async def test_nothing_of_another_school_is_seen_or_changed(
         await budgets.spend(session, theirs, 77, at)
         await budgets.refused(session, elsewhere.school_id, [period], 10**9)
         assert not await budgets.told(session, period, 70)
+        await budgets.take_back(session, period, used=0, amount=1)
         assert await budgets.alerts(session, since=day.starts_at) == []
         assert await talk_time.used_s(session, theirs, holding[0], day, at) == 0
         assert await costs.total(session, day) == costs.Sum()
@@ -205,6 +206,9 @@ async def test_nothing_of_another_school_is_seen_or_changed(
     with pytest.raises(DBAPIError, match="row-level security"):
         async with database.school(elsewhere.school_id) as session:
             await limits.put(session, school_id=place.school_id, **A_DAY)
+    with pytest.raises(DBAPIError, match="row-level security"):
+        async with database.school(elsewhere.school_id) as session:
+            await limit_changes.put(session, school_id=place.school_id, **A_DAY)
     with pytest.raises(DBAPIError, match="row-level security"):
         async with database.school(elsewhere.school_id) as session:
             await ledger.book(session, theirs, [entry("z")])
@@ -241,6 +245,88 @@ async def test_alerts_are_written_once_a_period(database: Database, place: Place
         await budgets.ready(session, payer, await limits.holding_for(session, payer, tomorrow))
         await ledger.book(session, payer, [entry("f", 950)], at=tomorrow)
     assert await alerts(database, place) == [70, 70, 90, 90, 100]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_a_raised_limit_is_told_of_again(
+    database: Database, place: Place, superuser: Query, at_once: bool
+) -> None:
+    """A dollar of a dollar is told; of ten dollars nothing is, until they are spent, at once or bit by bit: each once.
+
+    What the new amount leaves within reach stays told, and so do days that are over.
+    """
+    await budget(database, place, DOLLAR)
+    payer = Payer(place.school_id, place.line_id)
+
+    async def spend(key: str, cost: int, at: datetime = NOON) -> None:
+        async with database.school(place.school_id) as session:
+            await budgets.ready(session, payer, await limits.holding_for(session, payer, at))
+            await ledger.book(session, payer, [entry(key, cost)], at=at)
+
+    async def change(dollars: float) -> None:
+        async with database.school(place.school_id) as session:
+            await limit_changes.put(
+                session, school_id=place.school_id, at=NOON, **{**A_DAY, "amount": round(dollars * DOLLAR)}
+            )
+
+    await spend("yesterday", DOLLAR, NOON - timedelta(days=1))
+    await spend("all of it", DOLLAR)
+    assert await alerts(database, place) == [70, 70, 90, 90, 100, 100]
+    await change(1.2)
+    assert await alerts(database, place) == [70, 70, 90, 100]
+    await change(10)
+    assert await alerts(database, place) == [70, 90, 100]
+    jobs = "SELECT args ->> 'percent' FROM procrastinate_jobs WHERE task_name = 'messages.budget' ORDER BY id"
+    told = len(await superuser(jobs))
+    for step in (9_000_000,) if at_once else (5_900_000, 100_000, 1_900_000, 100_000, 900_000, 100_000):
+        await spend(f"{await alerts(database, place)}{step}", step)
+    await spend("beyond", 1)
+    assert await alerts(database, place) == [70, 70, 90, 90, 100, 100]
+    assert [row[0] for row in await superuser(jobs)][told:] == (["100"] if at_once else ["70", "90", "100"])
+    await change(20)
+    await change(12)
+    assert await alerts(database, place) == [70, 90, 100]
+    await spend("lower now", 1)
+    assert await alerts(database, place) == [70, 70, 90, 100]
+
+
+async def test_raised_minutes_are_told_of_again(
+    database: Database, place: Place, open_call: OpenCall, superuser: Query
+) -> None:
+    """Eighty of a hundred minutes of a line are told; of a hundred and ten as well, of two hundred not any more."""
+    given_: Any = {"scope": "line", "period": "day", "unit": "s"}
+    payer = Payer(place.school_id, place.line_id)
+    call_id = await open_call()
+    await superuser(
+        "UPDATE calls SET started_at = %s, connected_at = %s, ended_at = %s, state = 'closed' WHERE id = %s",
+        [NOON - timedelta(minutes=80), NOON - timedelta(minutes=80), NOON, call_id],
+    )
+    for minutes, written in ((100, []), (110, [70]), (200, []), (100, [])):
+        async with database.school(place.school_id) as session:
+            await limit_changes.put(session, school_id=place.school_id, at=NOON, amount=minutes * 60, **given_)
+        assert await alerts(database, place) == written
+        async with database.school(place.school_id) as session:
+            await talk_time.left(session, payer, await limits.holding_for(session, payer, NOON), NOON)
+        assert await alerts(database, place) == ([70] if minutes < 200 else [])
+
+
+async def test_a_limit_that_is_raised_while_it_is_spent(database: Database, place: Place) -> None:
+    """Many spend at the moment in which it is raised: whoever was first, in the end the alerts are the new amount's."""
+    payer = Payer(place.school_id, place.line_id)
+    await budget(database, place, 1_000)
+    async with database.school(place.school_id) as session:
+        await budgets.ready(session, payer, await limits.holding_for(session, payer, NOON))
+
+    async def spend(number: int) -> None:
+        async with database.school(place.school_id) as session:
+            await ledger.book(session, payer, [entry(str(number), 100)], at=NOON)
+
+    async def change() -> None:
+        async with database.school(place.school_id) as session:
+            await limit_changes.put(session, school_id=place.school_id, at=NOON, **{**A_DAY, "amount": 2_400})
+
+    await asyncio.gather(*(change() if number == 10 else spend(number) for number in range(21)))
+    assert await alerts(database, place) == [70]
 
 
 async def test_a_refusal_at_the_door_counts_as_all_gone(database: Database, place: Place, open_call: OpenCall) -> None:

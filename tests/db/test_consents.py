@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import consents, learners
+from db import consents, guardians, learners
 from db.engine import Database
 from db.keyring import Keyring
 from tests.db.conftest import Place, Query
@@ -63,6 +63,34 @@ async def test_a_second_answer_changes_nothing(
     kept = await asyncio.gather(*(answer(n) for n in range(8)))
     assert sum(kept) == 1
     assert await superuser("SELECT given FROM consents") == [(kept.index(True) % 2 == 0,)]
+
+
+async def test_an_answer_goes_with_the_last_who_are_known_by_the_number(
+    database: Database, keyring: Keyring, place: Place, elsewhere: Place, number: bytes
+) -> None:
+    """While somebody shares it, or is reached by it as a guardian, it stands; another school's stands anyway."""
+    async with answered(database, elsewhere, number):
+        pass
+    values: dict[str, Any] = {"school_id": place.school_id, "native": "en", "target": "es", "level": "A1"}
+    async with answered(database, place, number) as session:
+        ana, luis, child = [await learners.create(session, **values) for _ in range(3)]
+        for one in (ana, luis):
+            assert await learners.add_identity(session, one, number, "01")
+        assert await learners.drop_identity(session, ana.id, number)
+        assert await consents.standing(session, number), "Luis still calls from it"
+        await guardians.put(
+            session, keyring, school_id=place.school_id, learner_id=child.id, number=NUMBER, consent="form 7"
+        )
+        assert await learners.drop_identity(session, luis.id, number)
+        assert await consents.standing(session, number), "the child's guardian gets texts there"
+        await guardians.remove(session, child.id)
+        assert await learners.add_identity(session, ana, number, "01")
+        assert await learners.drop_identity(session, ana.id, number)
+        assert not await consents.asked(session, number)
+    async with database.school(elsewhere.school_id) as session:
+        assert await consents.standing(session, number)
+        await consents.forget(session, keyring.hash_number("+34600000002"))
+        assert await consents.standing(session, number)
 
 
 async def test_consent_is_of_one_school(database: Database, place: Place, elsewhere: Place, number: bytes) -> None:

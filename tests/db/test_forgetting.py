@@ -56,6 +56,7 @@ async def test_a_planted_learner_is_found_nowhere(
         *("learners", "caller_identities", "guardians", "calls", "turns", "call_events", "debriefs", "messages"),
         *("review_cards", "topics", "facts", "enrolments", "pins", "pin_tries", "consents", "debrief_links"),
         *("observations", "ratings", "profiles", "achievements", "confidence_answers", "recordings", "ledger_entries"),
+        "satisfaction_questions",
     }
     await forget(database, place, planted.learner_id)
     assert await found(superuser, keyring, *needles) == []
@@ -275,6 +276,8 @@ async def test_an_export_holds_everything(database: Database, keyring: Keyring, 
     assert "goal" in {event["kind"] for event in call["events"]}
     for name in ("measurements", "ratings", "review_cards", "topics", "facts", "confidence_answers", "achievements"):
         assert held[name], name
+    (asked,) = held["satisfaction_questions"]
+    assert asked["answer"] == 4
     assert SISTER not in shown
     assert keyring.hash_number(NUMBER).hex() not in shown
 

@@ -15,7 +15,21 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import achievements, calls, learners, lines, observations, profiles, ratings, reviews, topics
+from db import (
+    achievements,
+    calls,
+    learners,
+    lines,
+    models,
+    observations,
+    profiles,
+    quality,
+    ratings,
+    reports,
+    reviews,
+    satisfaction,
+    topics,
+)
 from db.engine import Database
 from db.keyring import Keyring
 from db.models_learning import Observation
@@ -24,7 +38,17 @@ from tests.db.conftest import OpenCall, Place, Query
 from tests.db.learning_rows import NOW, observation, remember
 from tutor.learning.placement import Difficulty, Rating, rated
 
-MODULES: tuple[ModuleType, ...] = (observations, ratings, reviews, topics, achievements, profiles)
+MODULES: tuple[ModuleType, ...] = (
+    observations,
+    ratings,
+    reviews,
+    topics,
+    achievements,
+    profiles,
+    satisfaction,
+    reports,
+    quality,
+)
 TABLES = (
     "observations",
     "ratings",
@@ -32,6 +56,7 @@ TABLES = (
     "topics",
     "facts",
     "confidence_answers",
+    "satisfaction_questions",
     "achievements",
     "profiles",
 )
@@ -302,6 +327,7 @@ async def test_an_achievement_is_new_once(database: Database, place: Place, obse
         assert await achievements.put(session, **ids, call_id=one, achievements=["b", "a"]) == ["b", "a"]
         assert await achievements.put(session, **ids, call_id=other, achievements=["a", "c"]) == ["c"]
         assert await achievements.earned(session, learner_id) == {"a", "b", "c"}
+        assert await achievements.earned(session, learner_id, but_with=other) == {"a", "b"}
         assert await achievements.of_call(session, one) == ["a", "b"]
         assert await achievements.of_call(session, other) == ["c"]
 
@@ -424,7 +450,7 @@ async def test_everything_goes_with_the_learner(
 async def test_a_deleted_call_takes_its_figures_and_leaves_what_was_learned(
     database: Database, place: Place, open_call: OpenCall, learner_id: UUID, superuser: Query
 ) -> None:
-    """Topics, facts and achievements outlive their call; its observation and its answer do not."""
+    """Topics, facts and achievements outlive their call; its observation and its answers do not."""
     call_id = await open_call(learner_id=learner_id)
     async with database.school(place.school_id) as session:
         await remember(session, place.school_id, learner_id, call_id)
@@ -435,6 +461,7 @@ async def test_a_deleted_call_takes_its_figures_and_leaves_what_was_learned(
         ("achievements", 1),
         ("observations", 0),
         ("confidence_answers", 0),
+        ("satisfaction_questions", 0),
     ):
         assert await superuser(f"SELECT count(*) FROM {name}") == [(left,)], name
 
@@ -455,6 +482,9 @@ async def test_another_school_reads_and_changes_nothing(
     topic: dict[str, Any] = {"target": "es", "topics": ["stolen"], "call_id": call_id, "at": NOW}
     achieved: dict[str, Any] = {"call_id": call_id, "achievements": ["stolen"], "at": NOW}
     profile = [profiles.NewProfile(learner_id, "es", {"x": 1})]
+    later = models.Call(id=uuid4(), began_in=None, connected_at=NOW + DAY)
+    async with database.school(place.school_id) as session:
+        assert len(await observations.before(session, later, *ours)) == 1, "where it is theirs, it is found"
     other_call = await open_call(**_at(elsewhere))
     answer: dict[str, Any] = {"call_id": other_call, "answer": 1, "asked_because": "later"}
 
@@ -466,6 +496,7 @@ async def test_another_school_reads_and_changes_nothing(
             observations.first: (observations.first(session, *ours), []),
             observations.week: (observations.week(session, *ours, until=NOW + DAY), []),
             observations.history: (observations.history(session, *ours), []),
+            observations.before: (observations.before(session, later, *ours), []),
             observations.lately: (observations.lately(session, [learner_id]), {}),
             observations.latest: (observations.latest(session, *ours, 3), []),
             observations.confidence_due: (observations.confidence_due(session, learner_id), None),
@@ -496,6 +527,11 @@ async def test_another_school_reads_and_changes_nothing(
             achievements.earned: (achievements.earned(session, learner_id), frozenset()),
             achievements.of_call: (achievements.of_call(session, call_id), []),
             profiles.get: (profiles.get(session, *ours), None),
+            satisfaction.ask: (satisfaction.ask(session, call_id), False),
+            satisfaction.answered: (satisfaction.answered(session, call_id, 1), False),
+            satisfaction.totals: (satisfaction.totals(session), (0, 0, 0, 0)),
+            reports.tallies: (reports.tallies(session, timezone="UTC", boundaries=[0.0], bands=["A1", "B1"]), {}),
+            quality.weeks: (quality.weeks(session, timezone="UTC", since=NOW - DAY, until=NOW + DAY), {}),
         }
 
     def refused(session: AsyncSession, ids: dict[str, Any]) -> dict[Any, Callable[[], Awaitable[Any]]]:

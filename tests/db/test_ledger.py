@@ -234,7 +234,6 @@ async def test_the_carrier_s_own_figure_corrects_the_minutes_once(
     call_id = await open_call(line_id=line.id)
     await superuser("UPDATE calls SET started_at = now() - interval '61 seconds' WHERE id = %s", [call_id])
     async with database.school(place.school_id) as session:
-        assert not await ledger.carrier_billed(session, call_id, seconds)
         await endings.finish(session, call_id, Ending("left_menu"))
     for again in range(2):
         async with database.school(place.school_id) as session:
@@ -244,16 +243,68 @@ async def test_the_carrier_s_own_figure_corrects_the_minutes_once(
     assert sum(one.micro_usd or 0 for one in found) == minutes * 12_500
 
 
+@pytest.mark.parametrize("first", ["status", "close", "both at once"])
+@pytest.mark.parametrize("swept", [False, True])
+@pytest.mark.parametrize(("seconds", "minutes"), [(150, 3), (30, 1), (61, 2)])
+async def test_the_carrier_s_figure_counts_whichever_comes_first(
+    database: Database,
+    place: Place,
+    open_call: OpenCall,
+    superuser: Query,
+    first: str,
+    swept: bool,
+    seconds: int,
+    minutes: int,
+) -> None:
+    """Its report before the call is closed, after it or beside it, twice each, closed by its driver or, where that was
+    killed, by the sweep: the carrier's minutes, once."""
+    async with database.school(place.school_id) as session:
+        line = await lines.add(session, school_id=place.school_id, number=US_LINE, name="US")
+    call_id = await connected(database, place, open_call, line_id=line.id)
+    await superuser(
+        "UPDATE calls SET started_at = now() - interval '8 minutes', heartbeat_at = now() - interval '5 minutes'"
+        " WHERE id = %s",
+        [call_id],
+    )
+
+    async def report() -> None:
+        for _ in range(2):
+            async with database.school(place.school_id) as session:
+                await ledger.carrier_billed(session, call_id, seconds)
+
+    async def close() -> None:
+        ending = Ending("process_lost", lost_response=True)
+        if swept:
+            await endings.close_stale(database, lambda _: ending)
+            return
+        async with database.school(place.school_id) as session:
+            await endings.finish(session, call_id, ending)
+
+    if first == "both at once":
+        await asyncio.gather(report(), close())
+    elif first == "status":
+        await report()
+    await close()  # also for the sweep: it leaves a row alone that somebody else has at this moment
+    await report()
+    found = [one for one in await rows(database, place) if one.kind == "carrier_minutes"]
+    assert sum(one.quantity["minutes"] for one in found) == minutes
+    assert sum(one.micro_usd or 0 for one in found) == minutes * 12_500
+    call = await row(database, place, call_id)
+    assert (call.state, call.carrier_s) == ("closed", seconds)
+
+
 async def test_a_debrief_is_booked_with_itself(database: Database, place: Place, open_call: OpenCall) -> None:
-    """What the text model took is an entry of its own, once; a debrief that asked nobody cost nothing."""
+    """What the text model took is an entry of its own, also where another was faster; who asked nobody paid nothing."""
     call_id, other = await open_call(), await open_call()
     async with database.school(place.school_id) as session:
         ids: dict[str, Any] = {"school_id": place.school_id, "content": {}, "source": "model"}
         assert await debriefs.put(session, call_id=call_id, model="gpt-6-luna", cost_micro_usd=321, **ids)
         assert not await debriefs.put(session, call_id=call_id, model="gpt-6-luna", cost_micro_usd=321, **ids)
+        assert not await debriefs.put(session, call_id=call_id, model="gpt-6-luna", cost_micro_usd=45, **ids)
         assert await debriefs.put(session, call_id=other, cost_micro_usd=0, **ids)
+        assert not await debriefs.put(session, call_id=other, cost_micro_usd=0, **ids)
     assert [(one.kind, one.micro_usd, one.call_id) for one in await rows(database, place)] == [
-        ("debrief", 321, call_id)
+        ("debrief", cost, call_id) for cost in (321, 321, 45)
     ]
 
 
@@ -293,6 +344,24 @@ async def test_a_message_is_booked_by_attempt(
         assert await ledger.book_message(session, message, segments=2)
     found = await rows(database, place)
     assert [(one.micro_usd, one.learner_id, one.line_id) for one in found] == [(24_600, learner.id, place.line_id)] * 2
+
+
+async def test_an_answer_to_help_is_booked_once(database: Database, place: Place) -> None:
+    """It is paid for by the line's school, per segment, once for each text that asked; no other school sees it."""
+    payer, at = Payer(place.school_id, place.line_id), utc("2026-11-21 09:00")
+    async with database.school(place.school_id) as session:
+        asked: dict[str, Any] = {"sender": US_LINE, "segments": 2, "at": at}
+        assert not await ledger.help_booked(session, "SM1")
+        assert await ledger.book_help(session, payer, carrier_sid="SM1", **asked)
+        assert not await ledger.book_help(session, payer, carrier_sid="SM1", **asked)
+        assert await ledger.help_booked(session, "SM1")
+        assert not await ledger.help_booked(session, "SM2")
+    other = await make_place(database, "South", "+34911999999")
+    async with database.school(other.school_id) as session:
+        assert not await ledger.help_booked(session, "SM1")
+    assert [(one.micro_usd, one.line_id, one.at) for one in await rows(database, place)] == [
+        (24_600, place.line_id, at)
+    ]
 
 
 async def test_what_was_booked_cannot_be_changed(database: Database, place: Place) -> None:

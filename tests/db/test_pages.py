@@ -251,11 +251,11 @@ async def test_who_gets_the_text(database: Database, keyring: Keyring, place: Pl
         assert await to(database, keyring, place, learner, number) == (GUARDIAN, "family")
 
 
-@pytest.mark.parametrize("line", [{"kids": True}, {"minors": "under13"}])
+@pytest.mark.parametrize("line", [{"kids": True}, {"minors": "under13"}, {"minors": "13+"}])
 async def test_a_child_s_own_telephone_gets_none(
     database: Database, keyring: Keyring, place: Place, learner: Learner, line: dict[str, Any]
 ) -> None:
-    """On a line for children only a guardian is texted, although the child's number is kept."""
+    """On a line for minors only a guardian is texted, although the child's number is kept."""
     async with database.school(place.school_id) as session:
         await lines.update(session, place.line_id, **line)
     assert await to(database, keyring, place, learner) is None

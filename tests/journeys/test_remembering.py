@@ -69,7 +69,7 @@ async def takes_it_back(phone: Phone) -> None:
 
 async def call(line: PracticeLine, behave: Callable[[Phone], Awaitable[None]]) -> CallResult:
     """A call of the learner, until the jobs after it are done."""
-    result = await line.rehearsal.call(behave, from_=NUMBER)
+    result = await line.rehearsal.call(behave, from_=NUMBER, stir="TN-Validation-Passed-A")
     await line.rehearsal.service.answering.idle()
     await jobs.run_worker(line.storage.url, all_jobs(line.storage, line.rehearsal.settings), wait=False, signals=False)
     return result

@@ -54,9 +54,11 @@ def _parts_of(charge: Charge) -> int:
         return _tokens(PRICES["realtime"][charge.model], counted)
     if charge.kind == "text":
         cached = usage["input_tokens_details"]["cached_tokens"]
+        into_cache = usage["input_tokens_details"]["cache_write_tokens"]
         counted = {
-            "text_in": usage["input_tokens"] - cached,
+            "text_in": usage["input_tokens"] - cached - into_cache,
             "text_cached": cached,
+            "text_cache_write": into_cache,
             "text_out": usage["output_tokens"],
         }
         return _tokens(PRICES["text"][charge.model], counted)

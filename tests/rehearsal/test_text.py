@@ -65,6 +65,26 @@ async def test_a_schema_is_answered_from_the_script(server: RealtimeServer, clie
     assert server.text.requests[0]["metadata"] == {"call": "1"}
 
 
+async def test_the_same_beginning_comes_from_the_cache(server: RealtimeServer, client: AsyncOpenAI) -> None:
+    """The first request writes instructions and schema into the cache, later ones read them from there; the input is
+    new each time, and another model, key or text has a cache of its own."""
+    kind = "Be kind."
+    usages = [(await ask(client, instructions=kind)).usage for _ in range(2)]
+    usages.append((await ask(client, instructions=kind, prompt_cache_key="ours")).usage)
+    usages.append((await ask(client, instructions="Be brief.")).usage)
+    details = [usage.model_dump()["input_tokens_details"] for usage in usages]
+    same = details[0]["cache_write_tokens"]
+    assert 0 < same < usages[0].input_tokens
+    assert [(one["cached_tokens"], one["cache_write_tokens"] > 0) for one in details] == [
+        (0, True),
+        (same, False),
+        (0, True),
+        (0, True),
+    ]
+    assert len({usage.input_tokens for usage in usages[:3]}) == 1
+    assert server.text.charges[1].usage["input_tokens_details"]["cached_tokens"] == same
+
+
 async def test_without_a_script_the_smallest_instance_comes(client: AsyncOpenAI) -> None:
     """Unscripted requests get a plausible minimal instance of their schema; free text gets a short line."""
     assert json.loads((await ask(client)).output_text) == {"well_done": "rehearsal well done", "words": []}

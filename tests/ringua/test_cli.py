@@ -112,6 +112,8 @@ def test_what_cannot_be_is_refused_with_one_sentence(prompt: str, tmp_path: Path
     assert "no school named South" in trouble("line", "add", "+34910000001", "--school", "South")
     assert "There is no language tlh" in trouble("line", "add", "+34910000001", "--school", "North", "--target", "tlh")
     assert "There is no level Z9" in trouble("line", "add", "+34910000001", "--school", "North", "--level", "Z9")
+    assert "ja is no native language" in trouble("line", "add", "+34910000001", "--school", "North", "--native", "ja")
+    assert "ar is no target language" in trouble("line", "add", "+34910000001", "--school", "North", "--target", "ar")
     assert "There is no scenario" in trouble("line", "add", "+34910000001", "--school", "North", "--scenarios", "moon")
     assert "not a telephone number" in trouble("line", "add", "12", "--school", "North")
     assert "characters" in trouble("line", "add", "+34910000001", "--school", "North", "--prompt", str(long))
@@ -119,7 +121,11 @@ def test_what_cannot_be_is_refused_with_one_sentence(prompt: str, tmp_path: Path
     assert "There is no line" in trouble("line", "show", "+34910000001")
     assert "There is no time zone" in trouble("school", "add", "East", "--timezone", "Mars/Olympus")
     assert "already" in trouble("school", "add", "North")
+    assert "already" in trouble("school", "add", " North ")
+    for nothing in ("", "  "):
+        assert "A school needs a name" in trouble("school", "add", nothing)
     ringua("line", "add", "+34910000001", "--school", "North")
+    assert "ja is no native language" in trouble("line", "set", "+34910000001", "--native", "ja")
     assert "already has a line" in trouble("line", "add", "+34910000001", "--school", "North")
 
 
@@ -261,7 +267,7 @@ def test_a_lines_safety_is_set_and_says_what_is_still_missing(line: str) -> None
 
 
 def test_a_pin_is_shown_once(line: str) -> None:
-    """Four digits for a teacher; a family's PIN needs the child's number."""
+    """Four digits for a teacher; a family's PIN needs the child, by number or otherwise."""
     issued = ringua("pin", "issue", line, "--role", "teacher").output
     assert re.match(r"\d{4}: the PIN of a teacher on \+17875550100\.", issued)
     assert "--caller" in trouble("pin", "issue", line, "--role", "family")

@@ -68,7 +68,7 @@ def test_a_scene_is_assigned_and_taken_back(school: Planted) -> None:
         ((NUMBER, "no_such_scene"), "no_such_scene"),
         ((NUMBER, "hotel_checkin"), "does not offer hotel_checkin"),
         ((NUMBER, "free_talk"), "key of its own"),
-        ((NUMBER, "cafe_order", "--target", "ar"), "cannot be learned"),
+        ((NUMBER, "cafe_order", "--target", "ar"), "ar is no target language"),
         ((NUMBER, "cafe_order", "--target", "xx"), "xx"),
         ((NUMBER, "cafe_order", "--from", "tomorrow"), "is no day"),
         ((NUMBER, "cafe_order", "--from", "2030-01-07", "--to", "2030-01-01"), "before it begins"),

@@ -213,10 +213,13 @@ def test_a_policy_is_shown_and_changed(planted: Planted, on: Callable[[Work], An
     shown = ringua("policy", "show", "South").output
     for text in ("90 days", "400 days", "730 days", "none", "shown"):
         assert text in shown
-    assert ringua("policy", "set", "South", "--transcript-days", "0", "--hide-transcript").exit_code == 0
+    assert "with a PIN or an attested number" in shown
+    changes = ("--transcript-days", "0", "--hide-transcript", "--trust-numbers")
+    assert ringua("policy", "set", "South", *changes).exit_code == 0
     shown = ringua("policy", "show", "South").output
     assert "never stored" in shown
     assert "not shown" in shown
+    assert "of whoever calls from the number" in shown
 
     async def look(database: Database) -> None:
         async with database.school(planted.place.school_id) as session:

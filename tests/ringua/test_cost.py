@@ -113,9 +113,26 @@ def test_a_plan_without_a_carrier_s_price_says_so() -> None:
     assert {model["carrier_priced"] for model in plan["models"]} == {False}
 
 
+@pytest.mark.parametrize(
+    ("plan", "length"),
+    [
+        ("272x15x20", "Calls take 10 minutes;"),
+        ("272x5x20", "Calls take 5 minutes;"),
+        ("272x1x20", "Calls take a minute;"),
+    ],
+)
+def test_a_plan_says_how_long_its_calls_are(plan: str, length: str) -> None:
+    """Ten minutes, or the day's where those are fewer: what is reckoned with, to people and to programs."""
+    assert length in ringua("cost", "--plan", plan).output
+    assert any(length in said for said in json.loads(ringua("cost", "--plan", plan, "--json").output)["assumptions"])
+
+
 def test_what_is_no_plan_is_refused() -> None:
-    """With a sentence that shows one."""
+    """With a sentence that shows one; a number begins with + and digits."""
     assert "272x15x20" in trouble("cost", "--plan", "many")
+    for number in ("foo", "34", "+", "+1x", "+01"):
+        assert f"{number} is no beginning of a number" in trouble("cost", "--plan", "272x15x20", "--number", number)
+    assert ringua("cost", "--plan", "272x15x20", "--number", "+1 787").exit_code == 0
 
 
 # --- what was spent
@@ -215,6 +232,10 @@ def test_a_budget_is_set_listed_and_removed() -> None:
         ((), "--usd or --minutes"),
         (("--usd", "1", "--minutes", "1"), "--usd or --minutes"),
         (("--usd", "0"), "above 0"),
+        (("--usd", "nan"), "nan is no amount"),
+        (("--usd", "-inf"), "-inf is no amount"),
+        (("--usd", "1e308"), "is no amount"),
+        (("--minutes", "inf"), "inf is no amount"),
         (("--usd", "1", "--per", "class"), "school, line, learner, call"),
         (("--usd", "1", "--period", "week"), "day, month, call"),
         (("--usd", "1", "--line", "+17875550100"), "scope line or call"),
@@ -320,6 +341,27 @@ async def test_a_school_is_told_by_mail_once(database: Database) -> None:
     assert str(mail["Subject"]).startswith(f"{SOL}: 90 % of the budget for ")
     assert "0.93 spent" in mail.get_content()
     assert await told_at(database, school_id) == {70: True, 90: True}
+
+
+async def test_staff_of_the_command_line_get_the_mail(database: Database) -> None:
+    """Whom an operator adds is told, but a viewer, and whoever was removed again is not."""
+
+    async def told(*arguments: str) -> None:
+        assert (await asyncio.to_thread(ringua, *arguments)).exit_code == 0
+
+    await told("school", "add", SOL)
+    for name, role in (("ana", "owner"), ("luis", "teacher"), ("eva", "viewer"), ("gone", "teacher")):
+        await told("staff", "add", SOL, f"{name}@example.org", "--role", role)
+    await told("staff", "remove", SOL, "gone@example.org")
+    async with database.anyone() as session:
+        school = await schools.by_name(session, SOL)
+    assert school is not None
+    period = await filled(database, school.id, 750_000)
+    async with postbox() as box:
+        await tell_budget(database, box.mail, school_id=school.id, period_id=period, percent=70)
+        ((to, text),) = box.taken
+    assert to == ["ana@example.org", "luis@example.org"]
+    assert "70 % of the budget" in str(message_from_string(text, policy=email_policy)["Subject"])
 
 
 @pytest.mark.parametrize("offline", [True, False], ids=["listen and repeat", "no calls"])

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ from db.endings import Ending, NewEvent, NewTurn
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import Debrief, Message
+from db.models_money import LedgerEntry
 from db.models_pages import DebriefLink
 from rehearsal import messages as desk
 from rehearsal.realtime_script import Script, TextAnswer
@@ -59,6 +61,7 @@ from tests.tutor.test_own_scene import EXAMPLE
 from tutor.learning.debrief import Debrief as Debriefed
 from tutor.learning.metrics import Measures
 from tutor.learning.tellings import Telling
+from tutor.realtime.pricing import prices
 from tutor.realtime.text import TextModel
 from tutor.script import catalogue
 from tutor.script.class_prompt import ClassPrompt
@@ -156,6 +159,18 @@ class Place:
         queues = queues or ("calls", "messages")
         while await self.due(queues):
             await jobs.run_worker(self.storage.url, known, queues=queues, wait=False, signals=False)
+
+    async def defer(self, call_id: UUID) -> None:
+        """The call's job once more, as when its caller agrees to texts after it."""
+        async with self.storage.database.school(self.school_id) as session:
+            name, arguments = debriefs.job(self.school_id, call_id)
+            await jobs.defer(session, name, **arguments)
+
+    async def booked(self) -> list[int]:
+        """What the debriefs cost, as the ledger has it; 0 where that is not known."""
+        async with self.storage.database.school(self.school_id) as session:
+            of_debriefs = select(LedgerEntry.micro_usd).where(LedgerEntry.kind == "debrief")
+            return sorted(cost or 0 for cost in await session.scalars(of_debriefs))
 
     async def due(self, queues: Sequence[str]) -> int:
         """How many jobs could run now."""
@@ -268,9 +283,8 @@ async def test_what_has_become_better_is_told_in_the_text(place: Place, before: 
         async with place.storage.database.school(place.school_id) as session:
             await session.execute(text("DELETE FROM procrastinate_jobs"))
             measures = Measures(learner_turns=8, median_latency_ms=latency_ms).write()
-            kept = observation(
-                place.school_id, call_id, place.learner_id, at=now - timedelta(days=days), measures=measures
-            )
+            details: dict[str, Any] = {"at": now - timedelta(days=days), "measures": measures, "completed": False}
+            kept = observation(place.school_id, call_id, place.learner_id, **details)
             await observations.put(session, kept)
     await place.call()
     await place.work()
@@ -373,12 +387,13 @@ async def test_without_a_public_address_there_is_no_link(place: Place) -> None:
         assert (await session.scalars(select(DebriefLink))).all() == []
 
 
-async def test_a_child_s_call_is_told_to_the_guardian(place: Place) -> None:
-    """On a line for children the child's telephone gets nothing; the guardian reads of it, in words for a family."""
+@pytest.mark.parametrize("minors", [{"kids": True}, {"minors": "13+"}])
+async def test_a_child_s_call_is_told_to_the_guardian(place: Place, minors: dict[str, Any]) -> None:
+    """On a line for minors their own telephone gets nothing; the guardian reads of it, in words for a family."""
     await place.agree()
     guardian, links = "+12025550177", Links(place.storage.keyring, "https://practice.example.org")
     async with place.storage.database.school(place.school_id) as session:
-        await lines.update(session, place.line_id, kids=True)
+        await lines.update(session, place.line_id, **minors)
     await debriefed(place, await place.call(), links)
     assert [len(rows) for rows in await place.kept()] == [1, 0]
     async with place.storage.database.school(place.school_id) as session:
@@ -395,6 +410,25 @@ async def test_a_child_s_call_is_told_to_the_guardian(place: Place) -> None:
     assert found.audience == "family"
     await place.work("messages")
     assert [(sent.to, sent.body) for sent in place.texts] == [(guardian, message.body)]
+
+
+async def test_nothing_that_is_told_holds_the_learner_s_name(place: Place) -> None:
+    """The model is not told the name; when it has it from elsewhere, twice, the facts speak, in text and page."""
+    async with place.storage.database.school(place.school_id) as session:
+        learner = await learners.get(session, place.learner_id)
+        assert learner is not None
+        learner.first_name = "Quetzalina"
+    await place.agree()
+    named = WRITTEN | {"praise": "Quetzalina Pérez, you kept the talk going."}
+    assert place.rehearsal.model is not None
+    place.rehearsal.model.play(Script(text=(TextAnswer(match="debrief", json=named),)))
+    await place.call()
+    await place.work()
+    (debrief,), (message,) = await place.kept()
+    assert debrief.source == "facts"
+    assert "quetzalina" not in f"{debrief.content} {message.body}".lower()
+    first, again = place.rehearsal.model.text.requests
+    assert "Quetzalina" not in first["input"] + first["instructions"] + again["instructions"]
 
 
 async def test_a_guardian_who_stopped_gets_none(place: Place) -> None:
@@ -448,6 +482,48 @@ async def test_jobs_at_once(place: Place) -> None:
     assert [len(rows) for rows in await place.kept()] == [1, 1]
 
 
+async def test_a_call_that_is_closed_while_its_caller_agrees(place: Place) -> None:
+    """Its two jobs are due at once and there are two workers: one asks the model, the other one finds the debrief."""
+    call_id = await place.call()
+    await place.agree()
+    await place.defer(call_id)
+    assert await place.due(["calls"]) == 2
+    await asyncio.gather(place.work(), place.work())
+    await place.settled("delivered")
+    assert [len(rows) for rows in await place.kept()] == [1, 1]
+    assert (len(place.texts), place.asked, len(await place.booked())) == (1, 1, 1)
+
+
+async def test_who_asked_in_vain_has_paid(place: Place) -> None:
+    """A worker that was taken for dead may ask beside another: one debrief is kept, and both answers are booked."""
+    call_id = await place.call()
+    settings, both = place.rehearsal.settings, asyncio.Barrier(2)
+
+    async def meet(_: httpx.Request) -> None:
+        await both.wait()
+
+    async with httpx.AsyncClient(event_hooks={"request": [meet]}) as client:
+        model = TextModel(client, settings.openai_base_url, settings.openai_api_key or "", settings.text_model)
+        one = partial(debrief_call, place.storage.database, catalogue.load(), model)
+        await asyncio.gather(*(one(school_id=place.school_id, call_id=call_id) for _ in range(2)))
+    assert [len(rows) for rows in await place.kept()] == [1, 0]
+    assert place.rehearsal.model is not None
+    charges = place.rehearsal.model.text.charges
+    assert len(charges) == 2
+    details = [charge.usage["input_tokens_details"] for charge in charges]
+    costs = [
+        prices().written(
+            charge.model,
+            input_tokens=charge.usage["input_tokens"],
+            output_tokens=charge.usage["output_tokens"],
+            cached_tokens=detail["cached_tokens"],
+            cache_write_tokens=detail["cache_write_tokens"],
+        )
+        for charge, detail in zip(charges, details, strict=True)
+    ]
+    assert await place.booked() == sorted(cost for cost in costs if cost)
+
+
 async def test_killed_between_debrief_and_message(place: Place) -> None:
     """A worker that died after the debrief was kept is followed by one that writes the message from it."""
     await place.agree()
@@ -470,11 +546,14 @@ async def test_killed_between_debrief_and_message(place: Place) -> None:
 async def test_a_worker_killed_while_the_model_writes(
     database: Database, keyring: Keyring, database_url: str, tmp_path: Path
 ) -> None:
-    """kill -9 in the middle of a debrief: when its heart has stopped long enough, another worker does it, once."""
+    """kill -9 in the middle of a debrief: when its heart has stopped long enough, another worker does it, once.
+
+    Until then the call's other job waits, so that nobody else asks, and its worker is free for other calls.
+    """
     never = TextAnswer("debrief", fault="timeout", times=1)
     async with practising(database, keyring, database_url, tmp_path, never, TextAnswer("debrief", WRITTEN)) as place:
         await place.agree()
-        await place.call()
+        call_id = await place.call()
         environment = {
             "DATABASE_URL": place.storage.url,
             "RINGUA_SECRET_KEY": SECRET,
@@ -487,13 +566,17 @@ async def test_a_worker_killed_while_the_model_writes(
         )
         try:
             await place.is_asked()
+            await place.defer(call_id)
+            known = all_jobs(place.storage, place.rehearsal.settings)
+            await jobs.run_worker(place.storage.url, known, queues=["calls"], wait=False, signals=False)
+            assert (place.asked, await place.due(["calls"])) == (1, 1)
         finally:
             worker.kill()
         assert await worker.wait() == -signal.SIGKILL
         app = jobs.worker_app(place.storage.url, [])
         async with app.open_async():
             await jobs.retry_stalled_jobs(app)
-            assert not await place.due(["calls"])  # its heart may still beat
+            assert await place.due(["calls"]) == 1  # its heart may still beat
             async with database.school(place.school_id) as session:
                 silent_for = text("UPDATE procrastinate_workers SET last_heartbeat = now() - make_interval(secs => :s)")
                 await session.execute(silent_for, {"s": jobs.STALLED_S + 1})

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from db import calls, chains, learners, observations, ratings, reviews
+from db import achievements, calls, chains, learners, observations, ratings, reviews
 from db.endings import NewEvent
 from db.engine import Database
 from ringua.jobs.learning import rate_call
@@ -185,3 +185,14 @@ async def test_cards_are_made_once_nobody_can_go_on(practice: Practice) -> None:
     assert not await cards(practice, first)
     assert await rate(practice, first)
     assert [await cards(practice, first) for _ in range(2)] == [True, False]
+
+
+async def test_what_may_be_gone_on_with_is_not_celebrated_yet(practice: Practice) -> None:
+    """Conversations that have grown are told with the first that is over, not with one that broke off."""
+    told = []
+    for day, (turns, resume) in enumerate([(5, None)] * 3 + [(12, None)] * 2 + [(12, {"elapsed_ms": 1}), (12, None)]):
+        call_id = await practice.call(turns, goals=(), day=day, reason="caller_hung_up", resume=resume)
+        assert await learn(practice, call_id)
+        async with practice.database.school(practice.school_id) as session:
+            told.append(await achievements.of_call(session, call_id))
+    assert told == [[]] * 6 + [["in_full_flow"]]

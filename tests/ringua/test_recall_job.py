@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from db import calls, endings, learners, lines, topics
+from db import calls, endings, learners, lines, policies, topics
 from db.endings import NewEvent
 from db.engine import Database
 from ringua.jobs.learning import learn_from_call
@@ -52,11 +52,11 @@ async def kept(practice: Practice) -> tuple[list[str], list[str]]:
         return await topics.facts(session, practice.learner_id), topics_kept
 
 
-async def told(practice: Practice, *, kids: bool = False) -> tuple[str, bool]:
+async def told(practice: Practice, *, kids: bool = False, proven: bool = True) -> tuple[str, bool]:
     """The card of the next call, and whether that one may remember things."""
     async with practice.database.school(practice.school_id) as session:
         learner = await learners.get(session, practice.learner_id)
-        known = await remembered(session, SHELF, learner, target="es", kids=kids, now=datetime.now(UTC))
+        known = await remembered(session, SHELF, learner, target="es", kids=kids, proven=proven, now=datetime.now(UTC))
     scene = known.brought_to(cafe(), 0)
     return scene.learner_card, scene.remembers
 
@@ -70,6 +70,18 @@ async def test_the_next_call_knows_what_was_told(practice: Practice) -> None:
     card, remembers = await told(practice)
     assert "Has told: likes hiking with her dog." in card
     assert remembers
+
+
+async def test_a_number_alone_brings_up_nothing_that_was_said(practice: Practice) -> None:
+    """It can be forged: what was told and managed in earlier calls needs more, or a school that trusts numbers."""
+    await learn(practice, await practice.call(6, [TOPIC, DOG]))
+    card, remembers = await told(practice, proven=False)
+    assert card == "Practises at A1."
+    assert remembers
+    assert "her dog" in (await told(practice))[0]
+    async with practice.database.school(practice.school_id) as session:
+        await policies.change(session, practice.school_id, trust_numbers=True)
+    assert (await told(practice, proven=False))[0] == (await told(practice))[0]
 
 
 async def test_nothing_is_kept_of_who_did_not_agree(practice: Practice) -> None:

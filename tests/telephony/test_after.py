@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from db import calls, endings
+from db import achievements, calls, endings
 from db.endings import Ending, NewEvent
 from db.engine import Database
 from db.keyring import Keyring
+from db.models_money import LedgerEntry
 from tests.telephony.school_line import CALL, Service, service, spoken, verbs
 from tutor.script.catalogue import load
 
@@ -112,7 +114,12 @@ async def test_the_next_scene_is_named_with_its_key(line: Service) -> None:
     await line.is_answering()
     row = await line.row()
     reached = [goal(name, 1_000) for name in ("greet", "order_drink", "detail", "price", "goodbye")]
+    known = ["first_scene", "solo_flight"]
     async with line.database.school(line.school_id) as session:
+        assert row.learner_id is not None
+        ids = {"school_id": line.school_id, "learner_id": row.learner_id}
+        earlier = (await line.row("CAearlier")).id
+        await achievements.put(session, **ids, call_id=earlier, achievements=known, at=datetime.now(UTC))
         await endings.finish(session, row.id, Ending("role", events=reached, completed=True))
     script = await line.told("/twilio/after")
     assert EN.say("wrapup.praise_all") in spoken(script)
@@ -201,6 +208,32 @@ async def test_status_leaves_a_live_call_to_its_driver(line: Service) -> None:
     row = await line.row()
     assert (row.state, row.carrier_status) == ("live", "completed")
     serving.cancel()
+
+
+@pytest.mark.parametrize("swept", [False, True])
+async def test_the_carrier_s_minutes_of_a_call_that_is_closed_later(line: Service, swept: bool) -> None:
+    """Its report comes while the driver is still writing, or after it was killed: the minutes booked are the carrier's,
+    once, whatever the clock says when the driver or the sweep closes the call."""
+    _, serving = line.stream(await line.chosen())
+    await line.is_answering()
+    for sequence in "12":
+        await line.post("/twilio/status", CallStatus="completed", SequenceNumber=sequence, CallDuration="125")
+    serving.cancel()
+    row = await line.row()
+    if swept:
+        assert [
+            found.call_id
+            for found in await endings.close_stale(line.database, lambda _: Ending("process_lost"), older_than_s=-60)
+        ] == [row.id]
+    else:
+        async with line.database.school(line.school_id) as session:
+            assert await endings.finish(session, row.id, Ending("caller_hung_up"))
+    await line.post("/twilio/status", CallStatus="completed", SequenceNumber="3", CallDuration="125")
+    async with line.database.school(line.school_id) as session:
+        of_this = select(LedgerEntry.quantity).where(
+            LedgerEntry.call_id == row.id, LedgerEntry.kind == "carrier_minutes"
+        )
+        assert [quantity["minutes"] for quantity in await session.scalars(of_this)] == [3]
 
 
 async def test_status_while_connecting(line: Service) -> None:

@@ -229,6 +229,80 @@ async def test_a_spent_budget_lets_the_line_rest(database: Database, keyring: Ke
             assert (await session.scalars(select(Call))).all() == []
 
 
+SPENT, REST = 900_000, "door.budget_spent"
+
+
+@pytest.mark.parametrize(
+    ("limits_set", "sentence", "period"),
+    [
+        ({"day": 1_000_000}, REST, "day"),
+        ({"month": 1_000_000}, f"{REST}_month", "month"),
+        ({"day": 1_000_000, "month": 9_000_000}, REST, "day"),
+        ({"day": 9_000_000, "month": 1_000_000}, f"{REST}_month", "month"),
+        ({"day": 1_000_000, "month": 1_000_000}, f"{REST}_month", "month"),
+    ],
+)
+async def test_what_is_said_is_when_there_is_money_again(
+    database: Database, place: Place, limits_set: dict[str, int], sentence: str, period: str
+) -> None:
+    """Tomorrow, unless the month's is spent: then next month. The same at the door and when another call was faster."""
+    for each, amount in limits_set.items():
+        await put_budget(database, place.school_id, amount, period=each)
+    at, minute = datetime.now(UTC), 100_000
+    payer = Payer(place.school_id, place.line_id)
+    async with database.school(place.school_id) as session:
+        periods = await budgets.ready(session, payer, await limits.holding_for(session, payer, at))
+        await ledger.book(session, payer, [NewEntry("response", "a", SPENT, SPENT)], at=at)
+        with pytest.raises(allowance.NothingLeft) as refused:
+            await allowance.require(session, payer, minute_micro_usd=minute, at=at)
+    assert (refused.value.sentence, refused.value.period) == (sentence, period)
+    late = replace(payer, call_id=await open_call(database, place, "CA1"))
+    with pytest.raises(allowance.NothingLeft) as refused:
+        async with database.school(place.school_id) as session:
+            await allowance.set_aside(session, late, periods, minute_micro_usd=minute)
+    assert (refused.value.sentence, refused.value.period) == (sentence, period)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "sentence"),
+    [
+        ({("learner", "day"): 20}, "door.minutes_used"),
+        ({("learner", "month"): 20}, "door.minutes_used_month"),
+        ({("learner", "day"): 20, ("learner", "month"): 20}, "door.minutes_used_month"),
+        ({("learner", "day"): 20, ("learner", "month"): 90}, "door.minutes_used"),
+        ({("learner", "day"): 20, ("line", "month"): 20}, f"{REST}_month"),
+        ({("school", "day"): 20}, REST),
+        ({("school", "month"): 20}, f"{REST}_month"),
+    ],
+)
+async def test_what_is_said_is_when_there_are_minutes_again(
+    database: Database, place: Place, minutes: dict[tuple[str, str], int], sentence: str
+) -> None:
+    """Tomorrow, unless the month's are used up as well, a learner's own or those of all."""
+    at = utc("2026-11-21 12:00")
+    for (scope, period), most in minutes.items():
+        await put_budget(database, place.school_id, most * 60, scope=scope, period=period, unit="s")
+    payer = Payer(place.school_id, place.line_id, await learner_of(database, place))
+    call_id, began = await open_call(database, place, "CA1"), at - timedelta(minutes=40)
+    values: dict[str, Any] = {"state": "closed", "started_at": began, "connected_at": began}
+    async with database.school(place.school_id) as session:
+        talked = update(Call).where(Call.id == call_id)
+        ended = began + timedelta(minutes=19.5)
+        await session.execute(talked.values(learner_id=payer.learner_id, ended_at=ended, **values))
+        with pytest.raises(allowance.NothingLeft) as refused:
+            await allowance.require(session, payer, minute_micro_usd=100_000, at=at)
+    assert refused.value.sentence == sentence
+
+
+async def test_a_spent_month_is_told_at_the_door(database: Database, keyring: Keyring) -> None:
+    """The sentence that the caller hears names the next month."""
+    async with service(database, keyring, offline=False) as line:
+        await put_budget(database, line.school_id, 1_000_000, period="month")
+        async with database.school(line.school_id) as session:
+            await ledger.book(session, Payer(line.school_id), [NewEntry("response", "a", SPENT, SPENT)])
+        assert spoken(await line.told("/twilio/voice")) == EN.say("door.budget_spent_month")
+
+
 async def test_a_call_that_hears_why_not_costs_the_line_a_minute(database: Database, keyring: Keyring) -> None:
     """Whether the line is closed or busy: the sentence takes the call. Asked again by the carrier, it costs it once."""
     async with service(database, keyring, change=lambda door: replace(door, max_calls=1)) as line:

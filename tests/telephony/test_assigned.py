@@ -10,13 +10,16 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select, update
 
-from db import assignments, calls, classes, endings
-from db.endings import Ending
+from db import assignments, calls, classes, endings, learners
+from db.endings import Ending, NewEvent
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import Call, Line
+from ringua.jobs.record import closed_call
+from telephony.closing import closing
 from telephony.ivr.record import MenuRecord
 from telephony.ivr.steps import PROMPT_LIMIT_S, Ask
+from telephony.menus import scenes_to_come
 from tests.telephony.school_line import SCENES, Service, service, spoken
 from tutor.learning.said import estimate_s
 from tutor.script.catalogue import load
@@ -24,6 +27,7 @@ from tutor.script.catalogue import load
 CATALOGUE = load()
 EN = CATALOGUE.language("en")
 GIVEN = "bus_ticket"
+GREETED = NewEvent(2_000, "goal", {"goal": "greet", "quote": "hola", "evidence": "quote"})
 
 
 @pytest.fixture
@@ -160,3 +164,33 @@ def test_the_menu_stays_short(native: object) -> None:
             )
         )
         assert given <= max(plain, PROMPT_LIMIT_S), scene
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["a learner", "a guest"])
+async def test_the_key_that_is_told_at_the_end_is_the_next_menu_s(line: Service, known: bool) -> None:
+    """What was given goes before: the key of any other scene moves, in the wrap-up, in the text and on the page."""
+    if known:
+        await line.enrolled()
+    caller = {} if known else {"From": "anonymous"}
+    await line.told("/twilio/voice", **caller)
+    row = await line.row()
+    await give(line)
+    async with line.database.school(line.school_id) as session:
+        await calls.begin(session, row.id, scenario="cafe_order", level="A1")
+        await calls.connected(session, row.id)
+        await endings.finish(session, row.id, Ending("role", events=[GREETED]))
+    async with line.database.school(line.school_id) as session:
+        call = await calls.get(session, row.id)
+        assert call is not None
+        told = await closing(session, CATALOGUE, call, MenuRecord.read(call.menu))
+        closed = await closed_call(session, CATALOGUE, row.id)
+        assert closed is not None
+        learner = await learners.get(session, call.learner_id) if call.learner_id is not None else None
+        texted = await scenes_to_come(session, closed.line, CATALOGUE, learner, target="es")
+    assert told is not None
+    await line.told("/twilio/voice", CallSid="CAnext", **caller)
+    menu = MenuRecord.read((await line.row("CAnext")).menu).scenarios
+    assert texted == menu
+    assert menu[0] == GIVEN
+    key = str(menu.index("cafe_order") + 1)
+    assert EN.say("wrapup.key", key=key) in [said.text for said in told.lines]

@@ -25,6 +25,7 @@ from db.tokens import Claim
 from telephony.answering import Answering, Speech, ending_from_checkpoint
 from telephony.books import Books
 from telephony.clips import ClipKey, ClipShelf
+from telephony.figures import Figures
 from telephony.ivr.record import MenuRecord
 from telephony.moderating import Moderator
 from telephony.prewarm import Prewarmer
@@ -385,7 +386,7 @@ class Warm(Prewarmer):
 
 
 @asynccontextmanager
-async def driver(database: Database, model: Model) -> AsyncIterator[Answering]:
+async def driver(database: Database, model: Model, figures: Figures | None = None) -> AsyncIterator[Answering]:
     """A driver of calls on a real database, with a model that says nothing."""
     moderator = Moderator(None)
     yield Answering(
@@ -397,6 +398,7 @@ async def driver(database: Database, model: Model) -> AsyncIterator[Answering]:
         speech=Speech("gpt-realtime-2.1", "gpt-transcribe", "pcmu", 15),
         safety_identifier=lambda caller: "",
         moderator=moderator,
+        figures=figures,
         clock=asyncio.get_running_loop().time,
     )
     await moderator.close()

@@ -139,6 +139,7 @@ async def test_a_learner_s_pin_opens_their_own_menu(line: Service) -> None:
     assert FR.say("menu.notice", school=SCHOOL) not in spoken(script)
     row = await line.row()
     assert row.learner_id == whose
+    assert MenuRecord.read(row.menu).proven
     script = await answer(line, 4, "1", From="anonymous")
     assert FR.scenes["cafe_order"].who in spoken(script)
     await answer(line, 5, "1", From="anonymous")
@@ -248,6 +249,7 @@ async def test_a_shared_telephone(line: Service) -> None:
     assert not spoken(script).startswith("At the café"), "Luis has finished it"
     row = await line.row()
     assert row.learner_id == luis
+    assert not MenuRecord.read(row.menu).proven, "a key says who calls, and nothing proves it"
     script = await line.told("/twilio/voice", CallSid="CAsecond")
     script = await answer(line, 1, "1", CallSid="CAsecond")
     assert spoken(script).startswith("At the café")

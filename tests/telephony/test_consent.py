@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from sqlalchemy import select, text
 
-from db import consents, endings, learners
+from db import consents, endings, learners, lines
 from db.endings import Ending
 from db.engine import Database
 from db.keyring import Keyring
@@ -181,7 +181,7 @@ async def test_not_after_trouble(line: Service, ending: Ending) -> None:
 async def test_guests_are_not_asked(line: Service) -> None:
     """Without a number there is nobody to ask, and an answer changes nothing."""
     await talked(line, CallSid="CAguest", From="anonymous")
-    assert hangs_up(await line.told("/twilio/after", CallSid="CAguest", From="anonymous"))
+    assert not asks(await line.told("/twilio/after", CallSid="CAguest", From="anonymous"))
     await line.told("/twilio/consent?step=1", CallSid="CAguest", From="anonymous", Digits="1")
     assert (await left(line)).consents == []
 
@@ -193,6 +193,19 @@ async def test_a_line_without_texts(database: Database, keyring: Keyring) -> Non
         assert not asks(await line.told("/twilio/after"))
         await line.told("/twilio/voice", CallSid="CAsecond")
         assert not (await line.row("CAsecond")).menu["ask_consent"]
+
+
+@pytest.mark.parametrize("minors", [{"minors": "13+"}, {"minors": "under13"}, {"kids": True}])
+async def test_a_line_for_minors_asks_nobody(database: Database, keyring: Keyring, minors: dict[str, Any]) -> None:
+    """A minor of whatever age cannot agree: neither at the end of a call nor in the next one's menu."""
+    async with service(database, keyring, change=lambda door: replace(door, minors="under13")) as line:
+        await talked(line)
+        async with line.database.school(line.school_id) as session:
+            assert await lines.update(session, (await line.row()).line_id, **minors)
+        assert not asks(await line.told("/twilio/after"))
+        await line.told("/twilio/voice", CallSid="CAsecond")
+        assert not (await line.row("CAsecond")).menu["ask_consent"]
+        assert (await left(line)).consents == []
 
 
 async def test_whoever_opted_out_is_not_asked(line: Service) -> None:

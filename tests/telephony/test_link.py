@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from telephony.link import ATTEMPT_TIMEOUT_S, ATTEMPTS_AFTER_S, HASTE_S, SETTLE_S, ModelLink
+import pytest
+
+from telephony.link import ATTEMPT_TIMEOUT_S, ATTEMPTS_AFTER_S, HASTE_S, SETTLE_S, LinkNews, ModelLink
 from tests import virtual_time
 from tutor.realtime.protocol import ModelEvent, ModelFailed
 from tutor.realtime.session import ModelUnavailable
@@ -75,6 +77,7 @@ class Bench:
         self.events: list[ModelEvent] = []
         self.told: list[str] = []
         self.unsettled: list[Unsettled] = []
+        self.news: list[LinkNews] = []
         self.link = ModelLink(
             self.connect,
             self,
@@ -82,6 +85,7 @@ class Bench:
             on_back=lambda: self.told.append("back"),
             on_gone=lambda: self.told.append("gone"),
             on_unsettled=self.unsettled.append,
+            on_news=self.news.append,
             renew_before_s=120.0,
             wall=lambda: asyncio.get_running_loop().time(),
         )
@@ -259,6 +263,45 @@ def test_closing_ends_every_session_and_every_try() -> None:
     assert [session.closed for session in ready.sessions] == [True, True]
     underway = play(Bench([HANGS]), a_second)
     assert (underway.sessions, underway.told) == ([], [])
+
+
+# --- what is counted of a connection
+
+
+@pytest.mark.parametrize(
+    ("plan", "news"),
+    [
+        ([], ["opened", "lost", "back"]),
+        ([None, HANGS], ["opened", "lost", "failed", "back"]),
+        ([None, REFUSED], ["opened", "lost", "failed", "gone"]),
+        ([UNREACHABLE, None], ["failed", "opened", "lost", "back"]),
+    ],
+)
+def test_what_happens_to_a_connection_is_told_for_counting(
+    plan: list[ModelUnavailable | str | None], news: list[str]
+) -> None:
+    """Each try that failed, the loss, and what came of it; a session that is lost when it was left is no loss."""
+
+    async def course(bench: Bench) -> None:
+        await a_second(bench)
+        bench.sessions[0].lost(GONE)
+        bench.link.renew()
+        await asyncio.sleep(10)
+        bench.sessions[0].lost(GONE)
+
+    assert play(Bench(plan), course).news == news
+
+
+def test_a_renewal_is_counted_as_no_loss() -> None:
+    """A session that is replaced in time was never lost; a try for the next one that failed is a try that failed."""
+
+    async def course(bench: Bench) -> None:
+        await asyncio.sleep(3_500)
+        if bench.link.fresh:
+            bench.link.swap()
+
+    assert play(Bench(expires_after_s=3_600), course).news == ["opened", "renewed"]
+    assert play(Bench([None, UNREACHABLE], expires_after_s=3_600), course).news == ["opened", "failed"]
 
 
 # --- what a session that is left has used

@@ -18,10 +18,11 @@ from db.keyring import Keyring
 from db.ledger import NewEntry
 from db.limits import Payer
 from db.models import Call, Learner
-from db.models_money import BudgetAlert, LedgerEntry
+from db.models_money import BudgetAlert, BudgetHold, LedgerEntry
 from rehearsal.twiml import Say, parse
 from telephony.ivr.listening import LIMIT_S, LONGEST_S
 from telephony.ivr.record import MenuRecord
+from telephony.resting import CALLS_A_DAY
 from tests.telephony.school_line import CALLER, Service, service, spoken, verbs
 from tutor.learning.review import ReviewCard
 from tutor.script.catalogue import load
@@ -94,6 +95,15 @@ async def test_a_spent_budget_offers_to_listen_and_repeat(database: Database, ke
         assert (line.prewarmed, line.answered) == ([], [])
         row = await line.row()
     assert (row.state, row.end_reason, row.connected_at, row.cost_micro_usd) == ("closed", "listened", None, 0)
+
+
+async def test_a_spent_month_offers_to_listen_until_the_next(database: Database, keyring: Keyring) -> None:
+    """From the first sentence to the last, also when a request is repeated, it is the next month that is named."""
+    async with service(database, keyring) as line:
+        await spend(line, period="month")
+        for _ in range(2):
+            assert spoken(await line.told("/twilio/voice")) == EN.say("listen.offer_month")
+        assert spoken(await answer(line, 1, "*")) == EN.say("listen.later_month")
 
 
 async def test_each_document_is_one_that_the_carrier_takes(database: Database, keyring: Keyring) -> None:
@@ -297,6 +307,48 @@ async def test_a_learner_s_own_money_is_their_own_limit(database: Database, keyr
         await line.enrolled()
         await spend(line, scope="learner")
         assert spoken(await line.told("/twilio/voice")) == EN.say("door.budget_spent")
+
+
+@pytest.mark.parametrize("caller", [CALLER, "anonymous"], ids=["a new number", "a withheld number"])
+async def test_it_is_offered_three_times_a_day(database: Database, keyring: Keyring, caller: str) -> None:
+    """The carrier's minutes are bounded, too: whoever rings once more hears the sentence; somebody else may listen."""
+    async with service(database, keyring) as line:
+        await line.enrolled(number="+34600999888")
+        await spend(line)
+        for number in range(CALLS_A_DAY):
+            sid = f"CA{number}"
+            assert spoken(await line.told("/twilio/voice", From=caller, CallSid=sid)) == OFFER
+            await line.post("/twilio/status", CallSid=sid, CallStatus="completed", SequenceNumber="1")
+        assert spoken(await line.told("/twilio/voice", From=caller, CallSid="CA9")) == EN.say("door.budget_spent")
+        assert spoken(await line.told("/twilio/voice", From="+34600999888", CallSid="CA8")) == OFFER
+        async with database.school(line.school_id) as session:
+            yesterday = Call.started_at - timedelta(days=1)
+            await session.execute(update(Call).values(started_at=yesterday))
+        assert spoken(await line.told("/twilio/voice", From=caller, CallSid="CA7")) == OFFER
+
+
+async def test_a_budget_that_is_spent_while_it_is_asked_who_calls(database: Database, keyring: Keyring) -> None:
+    """At the door there was money, and when one of two says who they are there is none: they may listen all the same.
+
+    Their own phrases come up, they hold no money, and the school is told.
+    """
+    async with service(database, keyring) as line:
+        ana, luis = await line.enrolled(first_name="Ana"), await line.enrolled(first_name="Luis")
+        async with database.school(line.school_id) as session:
+            await limits.put(
+                session, school_id=line.school_id, scope="school", period="day", unit="micro_usd", amount=1_000_000
+            )
+        assert "Luis" in spoken(await line.told("/twilio/voice"))
+        await spend(line)
+        assert spoken(await answer(line, 1, "2")) == OFFER
+        assert EN.say("listen.intro") in spoken(await answer(line, 2, "1"))
+        assert spoken(await answer(line, 3, "*")) == PRAISE
+        row = await line.row()
+        assert (row.end_reason, row.learner_id) == ("listened", luis)
+        assert luis != ana
+        async with database.school(line.school_id) as session:
+            assert (await session.scalars(select(BudgetHold))).all() == []
+            assert max(await session.scalars(select(BudgetAlert.percent))) == 100
 
 
 @pytest.mark.parametrize("line_settings", [{"offline": False}, {}], ids=["switched off", "no slot"])

@@ -60,6 +60,16 @@ def test_it_is_offered_and_taken_with_a_key() -> None:
 
 
 @pytest.mark.parametrize(
+    ("keys", "sentence"), [([], "offer"), (["7"], "offer"), (["*"], "later"), (["1", "*"], "later")]
+)
+def test_where_a_month_is_used_up_nobody_is_asked_to_call_tomorrow(keys: list[str], sentence: str) -> None:
+    """The offer and the good-bye name the next month."""
+    rests = replace(TWO, rests="month")
+    assert heard(*keys, context=rests)[-1] == f"listen.{sentence}_month"
+    assert heard(*keys)[-1] == f"listen.{sentence}"
+
+
+@pytest.mark.parametrize(
     ("keys", "outcome"),
     [
         ([""], ["listen.offer"]),

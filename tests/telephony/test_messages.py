@@ -394,14 +394,14 @@ def test_refusals(code: int, status: int, verdict: Verdict) -> None:
         (30005, Verdict.RECIPIENT),
         (30006, Verdict.RECIPIENT),
         (30007, Verdict.MESSAGE),
-        (30008, Verdict.MESSAGE),
+        (30008, Verdict.AGAIN),
         (30034, Verdict.SENDER),
         (30002, Verdict.ACCOUNT),
         (None, Verdict.MESSAGE),
     ],
 )
 def test_deliveries(code: int | None, verdict: Verdict) -> None:
-    """A message that may have arrived, for all the carrier knows, is not repeated."""
+    """Each code says whether another try makes sense, and for whom it is the last; without one nothing is repeated."""
     assert message_codes.of_delivery(code) is verdict
 
 
@@ -426,9 +426,9 @@ def test_codes_that_stop_more_than_one_message(code: int) -> None:
     assert message_codes.advice(code).endswith(".")
 
 
-@pytest.mark.parametrize("code", [30001, 30003, 30017, 30022])
+@pytest.mark.parametrize("code", [30001, 30003, 30008, 30017, 30022])
 def test_deliveries_that_may_be_tried_again(code: int) -> None:
-    """A full queue, a handset that was off, a busy network, too many in a second."""
+    """A full queue, a handset that was off, a reason nobody knows, a busy network, too many in a second."""
     assert message_codes.of_delivery(code) is Verdict.AGAIN
 
 

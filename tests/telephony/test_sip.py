@@ -18,6 +18,7 @@ from db.endings import Ending
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import CallerIdentity, Learner, Line
+from telephony.ivr.record import MenuRecord
 from telephony.numbers import Guest, identify
 from telephony.sip import SipCaller, authenticated, dialled_number, domain_of, is_address, parse_name
 from tests.telephony.school_line import LINE, SCENES, Service, service, spoken, verbs
@@ -138,6 +139,7 @@ async def test_a_known_phone_is_greeted_as_returning(line: Service) -> None:
     assert spoken(await call(line)).startswith(EN.say("callers.hello", name="Ana"))
     row = await line.row()
     assert (row.learner_id, row.caller_hash) == (ana, line.keyring.hash_sip(FROM))
+    assert MenuRecord.read(row.menu).proven
 
 
 @pytest.mark.parametrize(

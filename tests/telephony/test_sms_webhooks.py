@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 from uuid import UUID
@@ -16,9 +19,11 @@ from db import accounts, calls, consents, guardians, learners, lines, messages, 
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import Message
+from db.models_money import LedgerEntry
 from telephony.segments import segments
 from tests.telephony.school_line import ACCOUNT, CALLER, LINE, TOKEN, Service, service
 from tutor.learning.message import help_reply
+from tutor.realtime.pricing import prices
 from tutor.script.catalogue import load
 
 
@@ -218,6 +223,61 @@ async def test_help_in_other_words(line: Service) -> None:
     assert "STOP" in (stranger[0].text or "")
 
 
+async def booked(line: Service) -> list[LedgerEntry]:
+    """What the school's ledger says of messages, the oldest first."""
+    async with line.database.school(line.school_id) as session:
+        found = select(LedgerEntry).where(LedgerEntry.kind == "message").order_by(LedgerEntry.id)
+        return list(await session.scalars(found))
+
+
+async def test_help_is_booked(line: Service) -> None:
+    """An answer to help is a message that the line's school pays for, by segments; the carrier's own is not."""
+    await write(line, "HELP", "SM0")
+    answer = ET.fromstring((await write(line, "ayuda", "SM1")).content)
+    [entry] = await booked(line)
+    async with line.database.school(line.school_id) as session:
+        found = await lines.by_number(session, LINE)
+        [learner] = await learners.by_number_hash(session, line.keyring.hash_number(CALLER))
+    assert found is not None
+    assert (entry.key, entry.line_id, entry.learner_id) == ("message:help:SM1", found.id, learner.id)
+    parts = segments(answer[0].text or "")
+    assert entry.quantity == {"segments": parts}
+    assert entry.micro_usd is None, "a Spanish number has no price, which is not 0"
+    assert entry.charged_micro_usd == prices().segments_at_most(LINE, parts) > 0
+
+
+async def test_help_asked_twice_by_the_carrier(line: Service) -> None:
+    """The same webhook, again or at the same time, gets the same answer and is paid for once."""
+    first, second = await asyncio.gather(write(line, "ayuda", "SM1"), write(line, "ayuda", "SM1"))
+    again = await write(line, "ayuda", "SM1")
+    assert first.content == second.content == again.content
+    assert len(ET.fromstring(again.content)) == 1
+    assert len(await booked(line)) == 1
+
+
+async def test_help_once_a_day(database: Database, keyring: Keyring) -> None:
+    """A number is answered once between two midnights of the school's clocks, others beside it; nothing names it."""
+    clock = [datetime(2026, 11, 21, 21, 0, tzinfo=UTC)]  # ten in the evening in Madrid
+    async with service(database, keyring, change=lambda door: replace(door, now=lambda: clock[0])) as line:
+
+        async def answers(sid: str, number: str = CALLER) -> int:
+            return len(ET.fromstring((await write(line, "ayuda", sid, From=number)).content))
+
+        assert [await answers(sid) for sid in ("SM1", "SM2", "SM3")] == [1, 0, 0]
+        assert await answers("SM4", "+34600999999") == 1
+        clock[0] += timedelta(hours=1, minutes=59)
+        assert await answers("SM5") == 0
+        clock[0] += timedelta(minutes=1)
+        assert [await answers(sid) for sid in ("SM6", "SM7")] == [1, 0]
+        assert [entry.key[-3:] for entry in await booked(line)] == ["SM1", "SM4", "SM6"]
+    async with database.anyone() as session:
+        await session.execute(text("RESET ROLE"))
+        kept = (await session.scalars(text("SELECT carrier_sid FROM texts_received"))).all()
+    digests = {noted.removeprefix("help:") for noted in kept}
+    assert [len(digest) for digest in digests] == [64] * 3
+    assert keyring.hash_number(CALLER).hex() not in digests
+
+
 async def test_help_after_stop(line: Service) -> None:
     """Whoever opted out gets no message any more, not even that one."""
     await write(line, "STOP", "SM1")
@@ -341,10 +401,11 @@ async def test_reports_of_a_failure(line: Service, message: UUID) -> None:
     assert not await stands(line)
 
 
-async def test_a_handset_that_was_off(line: Service, message: UUID) -> None:
+@pytest.mark.parametrize("code", ["30003", "30008"])
+async def test_a_failure_that_may_pass(line: Service, message: UUID, code: str) -> None:
     """A message that can arrive later is sent once more, later; late reports of the first try are not of the second."""
     for _ in range(2):
-        await report(line, "undelivered", message, ErrorCode="30003")
+        await report(line, "undelivered", message, ErrorCode=code)
     assert (await row(line, message)).state == "new"
     async with line.database.school(line.school_id) as session:
         jobs = await session.execute(
@@ -352,9 +413,9 @@ async def test_a_handset_that_was_off(line: Service, message: UUID) -> None:
         )
         assert jobs.one() == (2, True), "the first one, and one more"
         assert await messages.attempt(session, message) == 2
-    await report(line, "undelivered", message, ErrorCode="30003")
+    await report(line, "undelivered", message, ErrorCode=code)
     assert (await row(line, message)).state == "sending"
-    await report(line, "undelivered", message, attempt=2, MessageSid="SM8", ErrorCode="30003")
+    await report(line, "undelivered", message, attempt=2, MessageSid="SM8", ErrorCode=code)
     assert (await row(line, message)).state == "failed"
 
 

@@ -16,6 +16,7 @@ from db.endings import Ending, NewEvent
 from db.engine import Database
 from db.keyring import Keyring
 from db.models import CallerIdentity, Learner, Token
+from telephony.ivr.record import MenuRecord
 from tests.telephony.school_line import CALL, CALLER, Service, service, spoken, verbs
 from tutor.script.catalogue import load
 
@@ -110,6 +111,23 @@ async def test_a_number_without_a_bad_verdict_identifies(line: Service, verdict:
     learner = await line.enrolled()
     await line.told("/twilio/voice", StirVerstat=verdict)
     assert (await line.row()).learner_id == learner
+
+
+@pytest.mark.parametrize(
+    ("verdict", "proven"),
+    [
+        ("TN-Validation-Passed-A", True),
+        ("TN-Validation-Passed-A-Diverted", False),
+        ("TN-Validation-Passed-B", False),
+        ("No-TN-Validation", False),
+        ("", False),
+    ],
+)
+async def test_only_a_full_attestation_proves_a_number(line: Service, verdict: str, proven: bool) -> None:
+    """Nothing less is more than a number that anybody could show."""
+    await line.enrolled()
+    await line.told("/twilio/voice", StirVerstat=verdict)
+    assert MenuRecord.read((await line.row()).menu).proven is proven
 
 
 @pytest.mark.parametrize("caller", ["anonymous", "", "+266696687", "client:ana", "sip:ana@example.org"])

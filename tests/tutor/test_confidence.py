@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tutor.learning.confidence import FIRST_CALLS, confidence
-from tutor.learning.metrics import Measures, Reliability
+from tutor.learning.metrics import ENOUGH_TRANSCRIBED, ENOUGH_WORDS, Measures, Reliability
+
+RELIABLE = Reliability(words=ENOUGH_WORDS, transcribed=ENOUGH_TRANSCRIBED)
+"""Just enough words in just enough transcripts."""
 
 
 def call(
@@ -24,6 +27,7 @@ def call(
         mean_turn_words=words,
         support_index=support,
         understood_share=understood,
+        reliability=RELIABLE,
     )
 
 
@@ -74,6 +78,38 @@ def test_what_was_not_measured_is_left_out() -> None:
     assert confidence(call(latency_ms=None, words=None), FIRST) is None
     unmeasured = [replace(one, median_latency_ms=None) for one in FIRST[:1]] + FIRST[1:]
     assert confidence(call(latency_ms=500, words=5.0), unmeasured) == logistic(0.25 / 0.65)
+
+
+UNRELIABLE = [
+    Reliability(words=ENOUGH_WORDS - 1, transcribed=1.0),
+    Reliability(words=500, transcribed=ENOUGH_TRANSCRIBED - 0.01),
+    Reliability(words=0, transcribed=None),
+]
+
+
+@pytest.mark.parametrize("reliability", UNRELIABLE)
+def test_the_length_of_turns_is_left_out_where_transcripts_cannot_be_relied_on(reliability: Reliability) -> None:
+    """One word or one percent too little, in the call or one of the first: the other parts keep their proportions."""
+    longer, surer = call(words=40.0), call(latency_ms=2_000, words=40.0)
+    assert confidence(longer, FIRST) == logistic(0.25 * 3)
+    assert confidence(replace(longer, reliability=reliability), FIRST) == pytest.approx(0.5)
+    assert confidence(replace(surer, reliability=reliability), FIRST) == logistic(0.35 / 0.75)
+    doubtful = [*FIRST[:2], replace(FIRST[2], reliability=reliability)]
+    assert confidence(surer, doubtful) == logistic(0.35 / 0.75)
+    assert confidence(surer, [*doubtful, call()]) == logistic(0.35 / 0.75)
+
+
+@given(st.floats(0, 200), st.floats(0, 200), st.sampled_from(UNRELIABLE))
+def test_doubtful_words_never_move_it(one: float, other: float, reliability: Reliability) -> None:
+    """However long the turns were, as far as anybody knows."""
+    short, long = (replace(call(words=words), reliability=reliability) for words in (one, other))
+    assert confidence(short, FIRST) == confidence(long, FIRST)
+
+
+def test_with_doubtful_words_and_no_latency_nothing_is_said() -> None:
+    """Two fifths of the weights are less than half."""
+    doubtful = replace(call(latency_ms=None, words=5.0), reliability=UNRELIABLE[0])
+    assert confidence(doubtful, FIRST) is None
 
 
 def test_three_calls_that_happen_to_be_alike_do_not_make_a_difference_large() -> None:

@@ -22,12 +22,14 @@ from tutor.learning.insights import (
     Insight,
     Kind,
     Period,
+    Seen,
     emerging,
     growth,
     insights,
     ready,
     success,
 )
+from tutor.learning.metrics import Measures, Reliability
 from tutor.script.catalogue import load
 from tutor.script.language import Language
 
@@ -49,6 +51,7 @@ class Call:
     learner_turns: int = 10
     support_index: float | None = None
     understood_share: float | None = None
+    noisy: bool = False
 
 
 def latencies(this_week: list[float | None], last_week: list[float | None]) -> list[Call]:
@@ -125,6 +128,27 @@ def test_a_call_without_a_word_does_not_count() -> None:
     assert insights([*calls[:-1], replace(calls[-1], learner_turns=0)], NOW) == ()
 
 
+def test_a_noisy_call_does_not_count() -> None:
+    """On a loud line answers did not take as long as was measured: two are left of three, now or before."""
+    calls = latencies([1_000] * 3, [2_000] * 3)
+    assert insights(calls, NOW)
+    for at in range(len(calls)):
+        loud = [replace(call, noisy=n == at) for n, call in enumerate(calls)]
+        assert insights(loud, NOW) == ()
+    (insight,) = insights([*calls, Call(NOW, 10, noisy=True), Call(NOW - 8 * DAY, 90_000, noisy=True)], NOW)
+    assert insight.change == 0.5
+
+
+def test_what_is_read_of_a_call_says_how_loud_it_was() -> None:
+    """As the measures were kept; what another version kept says nothing."""
+    for noisy in (True, False):
+        kept = Measures(learner_turns=9, reliability=Reliability(noisy=noisy)).write()
+        seen = Seen.read(NOW, kept)
+        assert seen is not None
+        assert seen.noisy is noisy
+    assert Seen.read(NOW, {"turns": "many"}) is None
+
+
 def test_weeks_end_to_the_second() -> None:
     """Seven days ago is last week; fourteen are neither; what is later than now does not exist yet."""
     now = [Call(NOW - timedelta(hours=at), 1_000) for at in (0, 1, 2)]
@@ -175,6 +199,7 @@ measured = st.builds(
     learner_turns=st.integers(0, 60),
     support_index=st.none() | st.floats(0, 20),
     understood_share=st.none() | st.floats(0, 1),
+    noisy=st.booleans(),
 )
 
 
@@ -247,6 +272,7 @@ def test_what_is_emerging_is_said_kindly() -> None:
     assert growth(long, [], EN)[1] == "Emerging: getting your message across at the first go."
     assert growth(replace(long, support_index=1.0, understood_share=0.6), [], EN) == ()
     assert growth(Call(NOW, learner_turns=0), [], EN) == ()
+    assert growth(replace(short, noisy=True), ["order a drink"], EN) == ("Emerging: order a drink.",)
 
 
 # --- in every language

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from rehearsal.messages import is_gsm7, segments
 from tests.tutor.scenes import cafe
+from tutor.learning import achievements
 from tutor.learning.debrief import LONGEST_PHRASE, LONGEST_SENTENCE, Debrief, plain
 from tutor.learning.facts import Facts, Reached
-from tutor.learning.insights import Insight, Kind, Period
+from tutor.learning.insights import Insight, Kind, Period, success
 from tutor.learning.message import MAX_SEGMENTS, compose, confirmation, help_reply, plain_typography
 from tutor.script.catalogue import load
 from tutor.script.language import NATIVE_STRINGS, Language
@@ -111,6 +112,75 @@ def test_what_halves_the_room_makes_way_for_what_was_left_out() -> None:
     )
 
 
+def shortened(known: Facts, told: Debrief, marks: dict[str, str], **options: Any) -> list[str]:
+    """What leaves the message, in its order, while there is ever less room."""
+    gone: list[str] = []
+    for most in range(600, 0, -1):
+
+        def count(text: str, most: int = most) -> int:
+            return 2 if len(text) <= most else 3
+
+        text = compose(told, known, CATALOGUE.language("en"), first=True, count=count, **options)
+        assert "STOP to end." in text
+        gone += [mark for mark in marks if mark not in text and mark not in gone]
+    return [marks[mark] for mark in gone]
+
+
+def test_an_achievement_goes_before_an_insight_and_what_got_across_goes_first() -> None:
+    """Short of room the share is left out and the turns stay; then the insight; what was achieved stays longest.
+
+    Only where the share is gone do the turns stand alone, and neither is told of a short call.
+    """
+    native = CATALOGUE.language("en")
+    parts: dict[str, Any] = {
+        "success": success(12, 0.6, native),
+        "earned": achievements.tellings("first_scene", native),
+        "insight": Insight("faster", "week", 0.4).sentence(native),
+    }
+    told = debrief("greet", keep_meaning="A coffee, please.")
+    marks = {
+        "60%": "share",
+        "You answer": "insight",
+        "Next time": "next",
+        "(A coffee": "meaning",
+        "You kept": "praise",
+        "first whole scene": "what was done",
+        "12 times": "turns",
+        "greet": "can-do",
+        "Un café": "phrase",
+        "First Scene": "achievement",
+    }
+    known = facts("cafe_order", "greet", turns=12)
+    assert shortened(known, told, marks, **parts) == [*marks.values()]
+    text = compose(told, known, native, count=lambda _: 1, **parts)
+    whole = parts["earned"][0]
+    assert text.startswith(f"{parts['success']} {whole} {parts['insight']} You kept going.")
+    assert text.count("12 times") == 1
+    bare = compose(told, known, native, count=lambda _: 1, **{**parts, "success": success(12, 0.599, native)})
+    assert bare.startswith(f"You spoke 12 times! {whole}")
+    short = compose(told, facts("cafe_order", "greet", turns=7), native, count=lambda _: 1, **parts)
+    assert "60%" not in short
+    assert short.startswith(whole)
+
+
+@each_native
+def test_every_achievement_has_room_in_the_plain_message(native: Language) -> None:
+    """Of every scene, with a long address and how to stop: by its name at least it stands in the two segments."""
+    target = "en" if native.base == "es" else "es"
+    for scenario in CATALOGUE.scenarios:
+        scene = CATALOGUE.scene(scenario.id, native=native.tag, target=target, level=scenario.cefr[0])
+        known = facts(scenario.id, *[goal.id for goal in scenario.goals], native=native.tag, turns=12)
+        told = plain(known, scene, (scenario.id,))
+        for rule in achievements.rules():
+            earned = achievements.tellings(rule.id, native)
+            options: dict[str, Any] = {"success": success(12, 0.85, native), "earned": earned, "key": "1"}
+            for link, first in ((None, False), (LINK, True)):
+                text = compose(told, known, native, count=segments, link=link, first=first, **options)
+                assert segments(text) <= MAX_SEGMENTS
+                assert (link or "") in text
+                assert plain_typography(earned[-1]) in text, (scenario.id, rule.id)
+
+
 @each_native
 def test_an_insight_takes_nothing_else_s_room(native: Language) -> None:
     """It stands behind the turns where it fits, and where it does not the message is as it would be without it."""
@@ -197,14 +267,28 @@ debriefs = st.builds(
     key=st.none() | st.sampled_from("12348"),
     better=st.none()
     | st.builds(Insight, st.sampled_from(get_args(Kind)), st.sampled_from(get_args(Period)), st.floats(0.1, 9)),
+    share=st.none() | st.floats(0, 1),
+    earned=st.none() | st.sampled_from([rule.id for rule in achievements.rules()]),
 )
 def test_any_debrief_fits_two_segments(
-    native: Language, told: Debrief, turns: int, link: str | None, first: bool, key: str | None, better: Insight | None
+    native: Language,
+    told: Debrief,
+    turns: int,
+    link: str | None,
+    first: bool,
+    key: str | None,
+    better: Insight | None,
+    share: float | None,
+    earned: str | None,
 ) -> None:
     """Whatever the model wrote within its limits, however long the address; how to stop is never left out."""
     known = facts("debate_radio", *told.can_dos, turns=turns, native=native.tag)
-    insight = better.sentence(native) if better is not None else ""
-    text = compose(told, known, native, count=segments, link=link, first=first, key=key, insight=insight)
+    parts: dict[str, Any] = {
+        "success": success(turns, share, native),
+        "earned": achievements.tellings(earned, native) if earned is not None else (),
+        "insight": better.sentence(native) if better is not None else "",
+    }
+    text = compose(told, known, native, count=segments, link=link, first=first, key=key, **parts)
     assert segments(text) <= MAX_SEGMENTS
     assert not first or "STOP" in text
     assert plain_typography(text) == text

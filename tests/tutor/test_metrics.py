@@ -13,6 +13,7 @@ from tests.tutor.desk import Desk
 from tests.tutor.timelines import Told
 from tutor.learning.coverage import Coverage
 from tutor.learning.metrics import Measures, Reliability, measure
+from tutor.learning.metrics_turns import Delay, Record, delays
 from tutor.learning.metrics_words import Types
 from tutor.learning.timeline import Entry, Timeline
 from tutor.realtime import protocol
@@ -78,6 +79,19 @@ def test_a_hesitant_beginner() -> None:
     assert (found.median_answer_ms, found.median_gap_ms) == (550, 1_650)
     assert found.reliability == Reliability(words=12, transcribed=1.0, noisy=False, missing=())
     assert not found.reliability.text  # twelve words say little
+
+
+def test_delays_are_those_of_the_turns() -> None:
+    """Read off times alone they are the same; the line that was said again for key 2 answered nobody."""
+    call = hesitant()
+    found = delays(Record.read("es", call.turns, call.events, silence_ms=1_100))
+    assert found == [
+        Delay(10_000, 500, 1_600),
+        Delay(18_600, 600, 1_700),
+        Delay(31_700, 600, 1_700),
+        Delay(47_700, 400, 1_500),
+    ]
+    assert delays(Record.read("es", [], call.events, silence_ms=1_100)) == []
 
 
 def fluent() -> Told:

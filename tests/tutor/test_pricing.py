@@ -36,6 +36,26 @@ def test_an_unknown_model_costs_an_unknown_amount() -> None:
     assert prices().written("gpt-9", input_tokens=1, cached_tokens=0, output_tokens=1) is None
 
 
+def test_what_is_written_into_the_cache_costs_a_quarter_more() -> None:
+    """10,000 tokens read, 6,000 of them from the cache and 3,000 written into it, and 100 written, to the last one."""
+    counts = {"input_tokens": 10_000, "cached_tokens": 6_000, "output_tokens": 100}
+    assert prices().written("gpt-6-luna", cache_write_tokens=3_000, **counts) == 100 + 60 + 375 + 50
+    assert prices().written("gpt-6-sol", cache_write_tokens=3_000, **counts) == 2_000 + 1_200 + 7_500 + 1_000
+    for model, rates in prices().text.items():
+        assert rates["text_cache_write"] == rates["text_in"] * 5 / 4, model
+
+
+def test_no_answer_costs_more_than_the_upper_estimate() -> None:
+    """Whatever model wrote it, and whatever of its input went into the cache."""
+    most = prices().written_at_most(input_tokens=8_000, output_tokens=4_000)
+    costs = [
+        prices().written(model, input_tokens=8_000, cached_tokens=0, output_tokens=4_000, cache_write_tokens=into_cache)
+        for model in prices().text
+        for into_cache in (0, 8_000)
+    ]
+    assert most == max(cost for cost in costs if cost is not None)
+
+
 def test_a_response_that_generated_nothing_costs_nothing() -> None:
     """A cancelled response reports no details, or nulls."""
     assert prices().response("gpt-realtime-2.1", Usage()) == 0

@@ -179,6 +179,19 @@ async def test_an_answer_knows_what_it_cost() -> None:
     assert TextUsage().cost("gpt-9") == 0
 
 
+async def test_what_went_into_the_cache_is_paid_for() -> None:
+    """Of 10,000 tokens 4,000 came from the cache and 4,000 were written into it, at 1.25 times the input."""
+    usage = {
+        "input_tokens": 10_000,
+        "input_tokens_details": {"cached_tokens": 4_000, "cache_write_tokens": 4_000},
+        "output_tokens": 10,
+    }
+    written = await Server(reply(message(said('{"word": "café"}')), usage=usage)).answer()
+    assert written.usage == TextUsage(10_000, 4_000, 10, cache_write_tokens=4_000)
+    assert written.cost() == 200 + 40 + 500 + 5
+    assert (written.usage + written.usage).cache_write_tokens == 8_000
+
+
 async def test_a_refusal_is_told_apart_and_not_argued_with() -> None:
     """One question, no second one, and the tokens are billed."""
     server = Server(reply(message({"type": "refusal", "refusal": "I can't."})))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
 import pytest
 
-from tutor.learning import wording
+from tutor.learning import achievements, wording
 from tutor.learning.facts import Facts, Hint, Reached
 from tutor.learning.said import Said, estimate_s
 from tutor.learning.wrapup import LIMIT_S, goodbye, wrap_up
@@ -36,10 +36,15 @@ def cafe(level: str = "A1", native: str = "en", target: str = "es") -> Scene:
 
 
 def told(
-    scene: Scene, *goals: str, offered: tuple[str, ...] = tuple(KEYS), menu: Mapping[str, str] = KEYS, **known: Any
+    scene: Scene,
+    *goals: str,
+    offered: tuple[str, ...] = tuple(KEYS),
+    menu: Mapping[str, str] = KEYS,
+    achieved: Sequence[str] = (),
+    **known: Any,
 ) -> tuple[Said, ...]:
     """What is said of such a call."""
-    return wrap_up(facts(scene, *goals, **known), scene, offered, menu)
+    return wrap_up(facts(scene, *goals, **known), scene, offered, menu, achieved)
 
 
 def test_a_beginner_hears_their_own_language() -> None:
@@ -126,6 +131,48 @@ def test_every_wrap_up_is_short_and_kind(native: Language) -> None:
                 for line in spoken:
                     language = CATALOGUE.language(line.language)
                     assert line.slow or wording.problems(line.text, language) == [], line.text
+
+
+@pytest.mark.parametrize(
+    ("level", "target", "language"),
+    [("A1", "es", "en"), ("B1", "es", "en"), ("B2", "es", "es"), ("B2", "es-MX", "es-MX"), ("B2", "de", "en")],
+)
+def test_what_was_achieved_is_told_after_the_praise(level: str, target: str, language: str) -> None:
+    """The most telling achievement, once, in the language of the level wherever that has words for it."""
+    scene = cafe(level, target=target)
+    spoken = told(scene, *CAFE, achieved=("solo_flight", "first_scene"))
+    tongue = CATALOGUE.language(language)
+    assert spoken[1] == Said.of(achievements.told("solo_flight", tongue), tongue)
+    names = [achievements.name(one, tongue) for one in ("solo_flight", "first_scene")]
+    assert [sum(name in line.text for line in spoken) for name in names] == [1, 0]
+    bare = told(scene, *CAFE)
+    assert spoken[0] == bare[0]
+    assert {line for line in bare if line.slow} <= {*spoken}
+
+
+@pytest.mark.parametrize("native", NATIVES, ids=lambda language: language.tag)
+def test_every_achievement_is_told_in_time(native: Language) -> None:
+    """For every pair and scene: at most 20 s with it, the phrase stays, and beside a long phrase its name is told."""
+    pairs = [target for target in TARGETS if target.base != native.base]
+    for target, scenario, rule in product(pairs, CATALOGUE.scenarios, achievements.rules()):
+        scene = CATALOGUE.scene(scenario.id, native=native.tag, target=target.tag, level=scenario.cefr[-1])
+        goals = [goal.id for goal in scenario.goals]
+        spoken = told(scene, *goals, offered=(scenario.id,), menu={scenario.id: "1"}, achieved=[rule.id])
+        assert estimate_s((*spoken, goodbye(scene))) <= LIMIT_S, (target.tag, scenario.id, rule.id)
+        assert [line.language for line in spoken if line.slow] == [target.tag]
+        names = [achievements.name(rule.id, language) for language in (native, target) if language.is_native]
+        assert sum(any(name in line.text for name in names) for line in spoken) == 1, (target.tag, scenario.id)
+
+
+@pytest.mark.parametrize("native", NATIVES, ids=lambda language: language.tag)
+def test_an_achievement_in_short_is_its_name(native: Language) -> None:
+    """A whole kind sentence without what was done for it."""
+    for rule in achievements.rules():
+        short = achievements.in_short(rule.id, native)
+        assert achievements.told(rule.id, native).endswith(short)
+        assert achievements.name(rule.id, native) in short
+        assert short == short.strip()
+        assert wording.problems(short, native) == []
 
 
 def test_can_dos_are_told_as_far_as_there_is_room() -> None:

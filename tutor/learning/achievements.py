@@ -118,6 +118,11 @@ def earned(history: Sequence[Played], already: Collection[str]) -> tuple[str, ..
     return tuple(rule.id for rule in rules() if rule.id not in already and rule.holds(history))
 
 
+def in_order(achievements: Collection[str]) -> tuple[str, ...]:
+    """Ids of achievements, the most telling first; those that there are no more are left out."""
+    return tuple(rule.id for rule in rules() if rule.id in achievements)
+
+
 def name(achievement: str, native: Language) -> str:
     """What an achievement is called in the learner's own language; raises ``KeyError`` for one that is unknown."""
     return native.say(f"badge.{achievement}")
@@ -132,6 +137,24 @@ def told(achievement: str, native: Language) -> str:
     count = next((rule.count for rule in rules() if rule.id == achievement), 1)
     reason = native.say(f"achievement.{achievement}", count=number(count, native))
     return native.say("badge.told", reason=reason, name=name(achievement, native))
+
+
+def tellings(achievement: str, native: Language) -> tuple[str, str]:
+    """An achievement in words, and in as few as there are: its name.
+
+    Raises:
+        KeyError: there is no such achievement.
+    """
+    return told(achievement, native), in_short(achievement, native)
+
+
+def in_short(achievement: str, native: Language) -> str:
+    """An achievement by its name alone, where there is no room for what was done.
+
+    Raises:
+        KeyError: there is no such achievement.
+    """
+    return native.say("badge.told", reason="", name=name(achievement, native)).strip()
 
 
 def _scene(call: Played) -> str:

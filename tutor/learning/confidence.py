@@ -27,14 +27,14 @@ KNOWN: Final = 0.5
 class _Part:
     weight: float
     value: Callable[[Measures], float | None]
-    """More is surer."""
+    """More is surer; None where it is not known, or read off transcripts that cannot be relied on."""
     least: float
     """The least standard deviation that three calls are believed to show: they may happen to be alike. Ours."""
 
 
 _PARTS: Final = (
     _Part(0.35, lambda call: None if call.median_latency_ms is None else -call.median_latency_ms, 300.0),
-    _Part(0.25, lambda call: call.mean_turn_words, 1.0),
+    _Part(0.25, lambda call: call.mean_turn_words if call.reliability.text else None, 1.0),
     _Part(0.20, lambda call: -call.support_index, 0.25),
     _Part(0.20, lambda call: call.understood_share, 0.1),
 )
@@ -46,7 +46,8 @@ def confidence(now: Measures, first: Sequence[Measures]) -> float | None:
     Args:
         now: the call, which is none of the first.
         first: the learner's first calls in this language, oldest first; more than are needed may be given. Calls of
-            fewer than four turns, or on a noisy line, do not count.
+            fewer than four turns, or on a noisy line, do not count. The length of turns, which is read off
+            transcripts, is left out where those of the call, or of one of the first, cannot be relied on.
 
     Returns:
         None while there are fewer than three first calls that count, when the call itself does not, or when too little

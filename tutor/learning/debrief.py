@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 import structlog
 
-from tutor.learning import quotes, wording
+from tutor.learning import names, quotes, wording
 from tutor.learning.facts import LEAST_TURNS, Facts
+from tutor.learning.names import Name
 from tutor.realtime.text import TextFailed, TextModel, TextUsage
 from tutor.script.scene import Scene
 
@@ -166,12 +167,17 @@ def _input(facts: Facts, scene: Scene, scenes: Sequence[str]) -> str:
 # --- checking
 
 
-def check(data: Mapping[str, Any], facts: Facts, scene: Scene, offered: Sequence[str]) -> Debrief:
+def check(
+    data: Mapping[str, Any], facts: Facts, scene: Scene, offered: Sequence[str], *, name: str | None = None
+) -> Debrief:
     """The model's answer as a debrief; the phrase to keep comes back as its source spells it.
 
+    Args:
+        name: the learner's, where it is known. What they called themselves in the call is looked for in any case.
+
     Raises:
-        DebriefRejected: it claims goals that were not recorded, quotes what nobody said, judges, counts, is too long
-            or in a wrong script.
+        DebriefRejected: it claims goals that were not recorded, quotes what nobody said, names the learner, judges,
+            counts, is too long or in a wrong script.
     """
     try:
         answer = msgspec.convert(data, _Answer)
@@ -180,14 +186,15 @@ def check(data: Mapping[str, Any], facts: Facts, scene: Scene, offered: Sequence
     sources = _sources(facts, scene)
     praise, next_step, meaning = _line(answer.praise), _line(answer.next_step), _line(answer.keep_meaning or "")
     keep = quotes.find(answer.keep, sources)
-    problems = _phrase_problems(answer.keep, keep, scene)
-    for name, text, longest in (
-        ("praise", praise, LONGEST_SENTENCE),
-        ("next_step", next_step, LONGEST_SENTENCE),
-        ("keep_meaning", meaning, LONGEST_PHRASE),
+    never, not_kept = _names(facts, scene, name)
+    problems = _phrase_problems(answer.keep, keep, scene, not_kept)
+    for part, text, longest, private in (
+        ("praise", praise, LONGEST_SENTENCE, never),
+        ("next_step", next_step, LONGEST_SENTENCE, never),
+        ("keep_meaning", meaning, LONGEST_PHRASE, not_kept),
     ):
-        if text or name != "keep_meaning":
-            problems += [f"{name}: {problem}" for problem in _sentence_problems(text, longest, sources, scene)]
+        if text or part != "keep_meaning":
+            problems += [f"{part}: {problem}" for problem in _sentence_problems(text, longest, sources, scene, private)]
     if not set(answer.can_dos) <= set(facts.reached):
         problems.append("can_dos: a goal is named that was not recorded as reached")
     for goal in scene.scenario.goals:
@@ -200,7 +207,17 @@ def check(data: Mapping[str, Any], facts: Facts, scene: Scene, offered: Sequence
     return Debrief(praise, facts.reached, _line(keep), next_step, answer.next_scenario, meaning or None)
 
 
-def _phrase_problems(given: str, found: str | None, scene: Scene) -> list[str]:
+def _names(facts: Facts, scene: Scene, name: str | None) -> tuple[Collection[Name], Collection[Name]]:
+    """The learner's names, as far as they are known: for sentences, and for the phrase and what it means.
+
+    A phrase of the scene may have a name in it, which somebody who repeats it did not tell of themselves.
+    """
+    known = names.of_name(name or "")
+    told = names.introduced(facts.said)
+    return known | told, known | (told - names.within([scene.greeting, *_phrases(scene)], told))
+
+
+def _phrase_problems(given: str, found: str | None, scene: Scene, private: Collection[Name]) -> list[str]:
     if found is None:
         return ["keep: nobody said this, and it is no phrase of the scene; copy one exactly"]
     problems = []
@@ -210,14 +227,20 @@ def _phrase_problems(given: str, found: str | None, scene: Scene) -> list[str]:
         problems.append(f"keep: it is not in the script of {scene.target.english_name}")
     if re.search(r"\d{3}", found):
         problems.append("keep: it holds a long number, which may be private")
+    if names.holds(found, private):
+        problems.append("keep: it holds the learner's name")
     return problems
 
 
-def _sentence_problems(text: str, longest: int, sources: Sequence[str], scene: Scene) -> list[str]:
+def _sentence_problems(
+    text: str, longest: int, sources: Sequence[str], scene: Scene, private: Collection[Name]
+) -> list[str]:
     plain = text
     problems = []
     for quoted in quotes.marked(text):
         plain = plain.replace(quoted, "")
+        if names.holds(quoted, private):
+            problems.append("it quotes the learner's name")
         if quotes.find(quoted, sources) is None:
             problems.append("it quotes what nobody said")
     if not plain.strip():
@@ -228,6 +251,8 @@ def _sentence_problems(text: str, longest: int, sources: Sequence[str], scene: S
         problems.append("it holds a digit; count and rate nothing")
     if re.search(r"://|www\.|@|\w\.\w{2}", text):
         problems.append("it holds an address")
+    if names.holds(plain, private, sentence_in=scene.native.tag):
+        problems.append("it holds the learner's name")
     if not wording.in_script(plain, scene.native.script):
         problems.append(f"it is not written in {scene.native.english_name}")
     return problems + wording.problems(plain, scene.native)
@@ -256,8 +281,11 @@ def _offered(scene: Scene, offered: Sequence[str]) -> list[str]:
 # --- from the facts alone
 
 
-def plain(facts: Facts, scene: Scene, offered: Sequence[str]) -> Debrief:
-    """A debrief that any call can have: from recorded facts and the catalogue's own sentences."""
+def plain(facts: Facts, scene: Scene, offered: Sequence[str], *, name: str | None = None) -> Debrief:
+    """A debrief that any call can have: from recorded facts and the catalogue's own sentences.
+
+    ``name`` is the learner's, where it is known: of the scene's phrases none is taken that happens to hold it.
+    """
     native, scenes = scene.native, _offered(scene, offered)
     left = [goal.id for goal in scene.scenario.goals if goal.id not in facts.reached and not goal.optional]
     if left and not facts.safe_exit and scene.scenario.id in scenes:
@@ -269,7 +297,7 @@ def plain(facts: Facts, scene: Scene, offered: Sequence[str]) -> Debrief:
     return Debrief(
         praise=native.say(_praise(facts, left)),
         can_dos=facts.reached,
-        keep=_kept(facts, scene, left),
+        keep=_kept(facts, scene, left, names.of_name(name or "")),
         next_step=next_step,
         next_scenario=next_scenario,
     )
@@ -283,12 +311,13 @@ def _praise(facts: Facts, left: Sequence[str]) -> str:
     return "debrief.praise_talk" if facts.turns >= LEAST_TURNS else "debrief.praise_call"
 
 
-def _kept(facts: Facts, scene: Scene, left: Sequence[str]) -> str:
+def _kept(facts: Facts, scene: Scene, left: Sequence[str], private: Collection[Name]) -> str:
     """The phrase that was last asked for, else one still to be said, else the richest; it fits into a text message."""
-    phrases = {goal.id: scene.hint(goal.id, 2) for goal in scene.scenario.goals}
+    whole = {goal.id: scene.hint(goal.id, 2) for goal in scene.scenario.goals}
+    phrases = {goal: phrase for goal, phrase in whole.items() if not names.holds(phrase, private)} or whole
     hinted = [hint.goal for hint in reversed(facts.hints)]
     richest = sorted(phrases, key=lambda goal: len(phrases[goal]), reverse=True)
-    goals = [*hinted, *left, *richest]
+    goals = [goal for goal in (*hinted, *left, *richest) if goal in phrases]
     return next((phrases[goal] for goal in goals if len(phrases[goal]) <= LONGEST_PHRASE), scene.hint(goals[0], 0))
 
 
@@ -301,6 +330,7 @@ async def write(
     scene: Scene,
     offered: Sequence[str],
     *,
+    name: str | None = None,
     metadata: Mapping[str, str] | None = None,
     timeout_s: float = 300.0,
 ) -> Outcome:
@@ -309,12 +339,13 @@ async def write(
     Args:
         model: None when there is no text model. It is not asked after a safe exit either: what troubled the caller
             leaves the house no further.
+        name: the learner's, where it is known. The model is not told; a debrief that holds it is refused.
         metadata: stored nowhere; the rehearsal's scripts match by it.
         timeout_s: for each of the two questions.
     """
     if model is None or facts.safe_exit:
-        return Outcome(plain(facts, scene, offered), "facts", 0)
-    instructions, asked, name, schema = ask(facts, scene, offered)
+        return Outcome(plain(facts, scene, offered, name=name), "facts", 0)
+    instructions, asked, schema_name, schema = ask(facts, scene, offered)
     usage = TextUsage()
     problems: tuple[str, ...] = ()
     question = (instructions, asked)
@@ -323,7 +354,7 @@ async def write(
             written = await model.answer(
                 instructions=question[0],
                 input_text=question[1],
-                schema_name=name,
+                schema_name=schema_name,
                 schema=schema,
                 max_output_tokens=MAX_TOKENS,
                 metadata=metadata,
@@ -335,12 +366,13 @@ async def write(
             break
         usage += written.usage
         try:
-            return Outcome(check(written.data, facts, scene, offered), "model", usage.cost(model.model))
+            debrief = check(written.data, facts, scene, offered, name=name)
+            return Outcome(debrief, "model", usage.cost(model.model))
         except DebriefRejected as rejected:
             problems = rejected.problems
             question = _once_more(instructions, asked, written.data, problems)
     log.warning("debrief.plain", problems=problems)
-    return Outcome(plain(facts, scene, offered), "facts", usage.cost(model.model), problems)
+    return Outcome(plain(facts, scene, offered, name=name), "facts", usage.cost(model.model), problems)
 
 
 def _once_more(instructions: str, asked: str, data: Mapping[str, Any], problems: Sequence[str]) -> tuple[str, str]:

@@ -60,6 +60,8 @@ class Measured(Protocol):
     def support_index(self) -> float | None: ...
     @property
     def understood_share(self) -> float | None: ...
+    @property
+    def noisy(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Seen:
     learner_turns: int
     support_index: float | None
     understood_share: float | None
+    noisy: bool
+    """Whether the line was so loud that it was told: then answers did not take as long as was measured."""
 
     @classmethod
     def read(cls, at: datetime, kept: Mapping[str, Any]) -> Seen | None:
@@ -85,6 +89,7 @@ class Seen:
             measures.learner_turns,
             measures.support_index,
             measures.understood_share,
+            measures.reliability.noisy,
         )
 
 
@@ -133,10 +138,11 @@ def insights(history: Sequence[Measured], now: datetime) -> tuple[Insight, ...]:
 
     Args:
         history: of one learner in one language, in any order. Calls in which nothing was said by the learner, and
-            those that lack a measure, do not count for it.
+            those on a noisy line, do not count; those that lack a measure do not count for it.
         now: an aware time; later calls are left out.
     """
-    calls = sorted((call for call in history if call.at <= now and call.learner_turns > 0), key=lambda call: call.at)
+    told = (call for call in history if call.at <= now and call.learner_turns > 0 and not call.noisy)
+    calls = sorted(told, key=lambda call: call.at)
     found = [insight for compared in _COMPARED if (insight := _insight(compared, calls, now)) is not None]
     return tuple(sorted(found, key=lambda insight: -insight.change))
 
@@ -189,11 +195,13 @@ def growth(latest: Measured, can_dos: Sequence[str], native: Language) -> tuple[
     """What is emerging, in words, at most two sentences: a goal within reach, then a way of talking.
 
     Args:
-        latest: the latest call's measures.
+        latest: the latest call's measures; of a noisy line they say nothing about the way of talking.
         can_dos: what is within reach (``emerging``), as the scene says it in this language.
         native: the learner's own language.
     """
     found = [native.say("growth.can_do", can_do=can_dos[0])] if can_dos else []
+    if latest.noisy:
+        return tuple(found)
     if 0 < latest.learner_turns < TOLD_TURNS:
         found.append(native.say("growth.longer"))
     if latest.support_index is not None and latest.support_index > LEANING:

@@ -53,8 +53,12 @@ class _Parts:
     next: str
     link: str
     stop: str
+    earned: tuple[str, ...] = ()
+    """What was achieved with the call, in ever fewer words; the first of them are told."""
     insight: str = ""
     """What has become better; it never costs anything else its room."""
+    success: str = ""
+    """What stands for the turns where there is room for it: them, and how much of it got across."""
 
 
 def compose(
@@ -66,13 +70,17 @@ def compose(
     link: str | None = None,
     first: bool = False,
     key: str | None = None,
+    success: str = "",
+    earned: Sequence[str] = (),
     insight: str = "",
 ) -> str:
-    """The message: turns, an insight, praise, can-dos, the phrase, the next scene, the link, how to stop.
+    """The message: turns, what was achieved, an insight, praise, can-dos, the phrase, the next scene, the link, how to
+    stop.
 
-    Left out when it would be too long, in this order: the insight, the next scene, the meaning of the phrase, the
-    praise, the turns, can-dos until one is left, that one, the phrase; the link only when nothing else helps, how to
-    stop never. What was left out comes back when there is room for it after all.
+    Left out when it would be too long, in this order: how much got across, the insight, the next scene, the meaning of
+    the phrase, the praise, what was done for an achievement, the turns, can-dos until one is left, that one, the
+    phrase, the name of the achievement; the link only when nothing else helps, how to stop never. What was left out
+    comes back when there is room for it after all.
 
     Args:
         native: the learner's own language, the one the debrief was written in.
@@ -80,7 +88,9 @@ def compose(
         link: to the debrief's page.
         first: whether to say how to stop: in the first message, and in the first of each month.
         key: what starts the next scene in the line's menu; None when it has no key of its own.
-        insight: what has become better, in the learner's own language; empty when nothing is to be told.
+        success: the turns with how much of it got across (``insights.success``); empty when only turns are told.
+        earned: what was achieved with the call, in ever fewer words (``achievements.tellings``); may be empty.
+        insight: what has become better; empty when nothing is to be told. These three in the learner's own language.
     """
     strings = native.scenes.get(facts.scenario)
     can_dos = [goal for goal in debrief.can_dos if strings and goal in strings.can_do]
@@ -93,7 +103,9 @@ def compose(
         next=_next(debrief.next_scenario, native, key),
         link=link or "",
         stop=native.say("debrief.stop") if first else "",
+        earned=tuple(earned),
         insight=insight,
+        success=success if facts.turns >= TOLD_TURNS else "",
     )
 
     return _fitting(whole, lambda parts: _text(parts, native), count)
@@ -172,20 +184,26 @@ def _shorter(whole: _Parts) -> Iterator[_Parts]:
     """The message, and what is left of it step by step."""
     for link in (whole.link, ""):
         linked = replace(whole, link=link)
-        bare = replace(linked, next="", meaning="", praise="", turns="", can_dos=(), insight="")
-        yield from _steps(linked)
-        yield bare
-        yield from _steps(replace(linked, keep="", insight=""))
-        yield replace(bare, keep="")
+        # An achievement comes once and a phrase with every call: it goes before the phrase, which is on the page.
+        for earned in (whole.earned, ()) if whole.earned else ((),):
+            celebrated = replace(linked, earned=earned)
+            bare = replace(whole, next="", meaning="", praise="", turns="", can_dos=(), insight="", success="")
+            bare = replace(bare, link=link, earned=earned[-1:])
+            yield from _steps(celebrated)
+            yield bare
+            yield from _steps(replace(celebrated, keep="", insight="", success=""))
+            yield replace(bare, keep="")
 
 
 def _steps(parts: _Parts) -> Iterator[_Parts]:
     """The fixed order, down to one can-do."""
     yield parts
+    yield (parts := replace(parts, success=""))
     yield (parts := replace(parts, insight=""))
     yield (parts := replace(parts, next=""))
     yield (parts := replace(parts, meaning=""))
     yield (parts := replace(parts, praise=""))
+    yield (parts := replace(parts, earned=parts.earned[-1:]))
     yield (parts := replace(parts, turns=""))
     shortest = min(parts.can_dos, key=len, default=None)
     while len(parts.can_dos) > 1:
@@ -200,15 +218,19 @@ def _steps(parts: _Parts) -> Iterator[_Parts]:
 def _put_back(whole: _Parts) -> Iterator[Callable[[_Parts], _Parts]]:
     """What may come back, the most valuable first: what was left out later may have been what halved the room."""
     yield lambda parts: replace(parts, turns=whole.turns)
+    yield lambda parts: replace(parts, earned=parts.earned or whole.earned[-1:])
+    yield lambda parts: replace(parts, earned=whole.earned)
     yield lambda parts: replace(parts, praise=whole.praise)
     yield lambda parts: replace(parts, meaning=whole.meaning)
     yield lambda parts: replace(parts, next=whole.next)
     yield lambda parts: replace(parts, insight=whole.insight)
+    yield lambda parts: replace(parts, success=whole.success)
 
 
 def _text(parts: _Parts, native: Language) -> str:
     sentences = [
-        parts.turns,
+        parts.success or parts.turns,
+        *parts.earned[:1],
         parts.insight,
         parts.praise,
         native.say("debrief.did", can_dos=native.enumerate(parts.can_dos)) if parts.can_dos else "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tutor.learning.clarification import asks_again, asks_back, only_sounds
 from tutor.learning.metrics_words import count
@@ -200,6 +200,31 @@ def measured(record: Record) -> tuple[TurnMeasure, ...]:
             )
         )
     return tuple(found)
+
+
+class Delay(NamedTuple):
+    """How long one answer of the role took."""
+
+    at_ms: int
+    """When it began to be heard, in milliseconds of the call."""
+    answer_ms: int
+    """See ``TurnMeasure.answer_ms``."""
+    gap_ms: int
+    """See ``TurnMeasure.gap_ms``."""
+
+
+def delays(record: Record) -> list[Delay]:
+    """Every answer to the learner's voice, a noise included: by times alone, for whoever has no time for words.
+
+    Of sixty turns it takes a millisecond, where `measured` takes a hundred and more.
+    """
+    found = []
+    for event in record.of("role_began"):
+        answered_ms = event.data.get("answered_ms")
+        voice = next((piece for piece in reversed(record.pieces) if piece.noticed_ms <= event.at_ms), None)
+        if voice is not None and isinstance(answered_ms, int) and answered_ms >= 0:
+            found.append(Delay(event.at_ms, answered_ms, max(0, event.at_ms - voice.span.end_ms)))
+    return found
 
 
 def first_utterance_ms(record: Record) -> int | None:

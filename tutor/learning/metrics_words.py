@@ -72,6 +72,11 @@ def forms(texts: Iterable[str], target_tag: str) -> frozenset[str]:
     return frozenset(form for text in texts for form in _forms(unicodedata.normalize("NFC", text), base))
 
 
+def rank(word: str, tag: str) -> int | None:
+    """How frequent a word form is in a language, from 0; None where it is not in the list, or there is none."""
+    return _ranks(tag.partition("-")[0].lower()).get(unicodedata.normalize("NFC", word).casefold())
+
+
 def repairs(text: str, target_tag: str) -> int:
     """How often a turn starts anew in its words: a word or two said twice, a word that breaks off, "I mean".
 

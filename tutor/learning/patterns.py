@@ -61,6 +61,11 @@ class CallNotes:
         blocking = (entry for entry in kept if entry.data.get("severity") == "blocking")
         return cls(learner_turns, notes_of(kept), frozenset(notes_of(blocking)))
 
+    @classmethod
+    def read(cls, learner_turns: int, kept: Mapping[str, Any]) -> CallNotes:
+        """The notes of a call with so many learner turns, from how they are kept: ``errors`` and ``blocking``."""
+        return cls(learner_turns, kept.get("errors", {}), frozenset(kept.get("blocking", ())))
+
 
 @dataclass(frozen=True, slots=True)
 class Pattern:

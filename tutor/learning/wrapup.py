@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from tutor.learning import achievements
 from tutor.learning.debrief import plain
 from tutor.learning.facts import LEAST_TURNS, Facts
 from tutor.learning.said import Said, estimate_s
@@ -25,19 +26,29 @@ _ASKED_AGAIN: Final = "234"
 """Keys with which a caller makes sure to understand: slower, again, translate."""
 
 
-def wrap_up(facts: Facts, scene: Scene, offered: Sequence[str], keys: Mapping[str, str]) -> tuple[Said, ...]:
+def wrap_up(
+    facts: Facts, scene: Scene, offered: Sequence[str], keys: Mapping[str, str], achieved: Sequence[str] = ()
+) -> tuple[Said, ...]:
     """What is said, without the good-bye, which may have to wait for a question; with it at most ``LIMIT_S`` long.
 
     When it would be longer, can-dos are left out until one is left, then the key, that one, and what comes next; the
-    praise and the phrase stay. Never a count, never a "but" (``tutor.learning.wording``).
+    praise, what was achieved and the phrase stay. Beside a phrase so long that they do not fit, what was achieved is
+    told by its name, if need be in place of the praise. Of turns and goals never a count, never a "but"
+    (``tutor.learning.wording``).
 
     Args:
         offered: ids of the scenes of the next call, the recommended one first; may be empty.
         keys: the keys that start them in the next call's menu, by scene.
+        achieved: ids of what was achieved with the call, the most telling first, which is told; may be empty.
     """
     room_s = LIMIT_S - estimate_s([goodbye(scene)])
-    fitting = (lines for lines in _shorter(facts, scene, offered, keys) if estimate_s(lines) <= room_s)
-    return next(fitting, _keep(facts, scene, offered))
+    praise, keep = _praise(facts, scene), _keep(facts, scene, offered)
+    openings: list[tuple[Said, ...]] = [(praise,)]
+    if achieved:
+        whole, short = _celebrated(scene, achieved[0])
+        openings = [(praise, whole), (praise, short), (short,), (praise,)]
+    tellings = (lines for opening in openings for lines in _shorter(facts, scene, offered, keys, opening))
+    return next((lines for lines in tellings if estimate_s(lines) <= room_s), keep)
 
 
 def goodbye(scene: Scene) -> Said:
@@ -47,15 +58,21 @@ def goodbye(scene: Scene) -> Said:
     return Said.of(scene.target.target["until_next"], scene.target)
 
 
-def _shorter(facts: Facts, scene: Scene, offered: Sequence[str], keys: Mapping[str, str]) -> Iterator[tuple[Said, ...]]:
-    """The whole of it, and what is left of it step by step."""
-    praise, keep = _praise(facts, scene), _keep(facts, scene, offered)
+def _shorter(
+    facts: Facts, scene: Scene, offered: Sequence[str], keys: Mapping[str, str], praise: tuple[Said, ...]
+) -> Iterator[tuple[Said, ...]]:
+    """The whole of it, and what is left of it step by step.
+
+    Args:
+        praise: what it begins with.
+    """
+    keep = _keep(facts, scene, offered)
     following, its_key = _next(facts, scene, offered, keys)
     tellings = [_did(scene, goals) for goals in _fewer(facts, scene)]
-    yield from ((praise, did, *keep, following, *its_key) for did in tellings)
-    yield from ((praise, did, *keep, following) for did in tellings[-1:])
-    yield (praise, *keep, following)
-    yield (praise, *keep)
+    yield from ((*praise, did, *keep, following, *its_key) for did in tellings)
+    yield from ((*praise, did, *keep, following) for did in tellings[-1:])
+    yield (*praise, *keep, following)
+    yield (*praise, *keep)
 
 
 def _fewer(facts: Facts, scene: Scene) -> Iterator[list[str]]:
@@ -73,6 +90,14 @@ def _praise(facts: Facts, scene: Scene) -> Said:
     if scene.level.name in _OWN_LANGUAGE:
         return Said.of(scene.native.say(f"wrapup.{key}"), scene.native)
     return Said.of(scene.target.target[key], scene.target)
+
+
+def _celebrated(scene: Scene, achievement: str) -> tuple[Said, Said]:
+    """An achievement with what was done for it, and by its name; only languages that people call in have these."""
+    own = scene.level.name in _OWN_LANGUAGE | _BOTH or not scene.target.is_native
+    language = scene.native if own else scene.target
+    whole, short = achievements.tellings(achievement, language)
+    return Said.of(whole, language), Said.of(short, language)
 
 
 def _earned(facts: Facts, scene: Scene) -> str:

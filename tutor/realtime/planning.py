@@ -153,6 +153,11 @@ class Plan:
         """Of one student."""
         return self.minutes_a_day * self.days_a_month
 
+    @property
+    def call_minutes(self) -> int:
+        """How long a call is taken to be: ``CALL_MINUTES`` or, where a day has fewer minutes, those."""
+        return min(CALL_MINUTES, self.minutes_a_day)
+
 
 @dataclass(frozen=True, slots=True)
 class Projection:
@@ -194,12 +199,12 @@ class Projection:
 
 
 def project(table: Prices, plan: Plan, model: str, *, transcribe_model: str, number: str) -> Projection:
-    """What a plan costs with a model, in calls of ``CALL_MINUTES`` or, where a day has fewer minutes, of those.
+    """What a plan costs with a model, in calls of ``plan.call_minutes``.
 
     Raises:
         KeyError: the model has no price.
     """
-    minutes = min(CALL_MINUTES, plan.minutes_a_day)
+    minutes = plan.call_minutes
     months = plan.minutes_a_month
 
     def a_month(cost: int) -> int:

@@ -1,8 +1,8 @@
 """What a response, a transcription, a text or a minute cost, in integer micro-dollars, from a dated price file.
 
-Cached tokens are a subset of the input; what has no price costs None (unknown), never 0. Amounts are rounded up to the
-next micro-dollar, so a ledger never shows less than was spent. Where a budget has to count the unknown, it counts the
-dearest price known.
+Tokens read from a cache or written into it are a part of the input; what has no price costs None (unknown), never 0.
+Amounts are rounded up to the next micro-dollar, so a ledger never shows less than was spent. Where a budget has to
+count the unknown, it counts the dearest price known.
 """
 
 from __future__ import annotations
@@ -85,13 +85,27 @@ class Prices:
         """What a minute of the learner costs in writing at the dearest model: no turn is longer."""
         return self.transcript_at_most("", TranscriptionUsage(type="duration", seconds=60.0))
 
-    def written(self, model: str, *, input_tokens: int, cached_tokens: int, output_tokens: int) -> int | None:
-        """What a text model's answer cost; None when the model has no price."""
+    def written(
+        self, model: str, *, input_tokens: int, cached_tokens: int, output_tokens: int, cache_write_tokens: int = 0
+    ) -> int | None:
+        """What a text model's answer cost; None when the model has no price.
+
+        Args:
+            cached_tokens: of the input, what was read from the cache.
+            cache_write_tokens: of the rest, what was written into it; dearer where the model has a price for that.
+        """
         rates = self.text.get(model)
         if rates is None:
             return None
-        fresh = (input_tokens - cached_tokens) * rates["text_in"]
-        return ceil(fresh + cached_tokens * rates["text_cached"] + output_tokens * rates["text_out"])
+        fresh = (input_tokens - cached_tokens - cache_write_tokens) * rates["text_in"]
+        cache = cached_tokens * rates["text_cached"] + cache_write_tokens * _cache_write(rates)
+        return ceil(fresh + cache + output_tokens * rates["text_out"])
+
+    def written_at_most(self, *, input_tokens: int, output_tokens: int) -> int:
+        """What an answer of so many tokens costs at most: at the dearest model, all it read written into the cache."""
+        return ceil(
+            max(input_tokens * _cache_write(rates) + output_tokens * rates["text_out"] for rates in self.text.values())
+        )
 
     def minutes(self, number: str, minutes: int) -> int | None:
         """What so many begun minutes of a call to a line cost at the carrier, media stream included.
@@ -118,6 +132,10 @@ class Prices:
         """The same as `segments`; for a number without a price what the dearest one would have cost."""
         known = self.segments(sender, segments)
         return known if known is not None else ceil(segments * max(self.message.values()) * MICRO)
+
+
+def _cache_write(rates: Rates) -> Fraction:
+    return rates.get("text_cache_write", rates["text_in"])
 
 
 def _response(rates: Rates, usage: Usage) -> int:

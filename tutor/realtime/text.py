@@ -51,15 +51,18 @@ class TextUsage:
 
     input_tokens: int = 0
     cached_tokens: int = 0
-    """Of the input; cheaper."""
+    """Of the input, read from the cache; cheaper."""
     output_tokens: int = 0
     """Thinking included."""
+    cache_write_tokens: int = 0
+    """Of the input, written into the cache; dearer."""
 
     def __add__(self, other: TextUsage) -> TextUsage:
         return TextUsage(
             self.input_tokens + other.input_tokens,
             self.cached_tokens + other.cached_tokens,
             self.output_tokens + other.output_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
         )
 
     def cost(self, model: str, table: Prices | None = None) -> int | None:
@@ -70,6 +73,7 @@ class TextUsage:
             model,
             input_tokens=self.input_tokens,
             cached_tokens=self.cached_tokens,
+            cache_write_tokens=self.cache_write_tokens,
             output_tokens=self.output_tokens,
         )
 
@@ -131,6 +135,7 @@ class _Code(msgspec.Struct):
 
 class _Cached(msgspec.Struct):
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 class _Usage(msgspec.Struct):
@@ -328,8 +333,8 @@ def _names(results: list[_Judged]) -> list[str]:
 
 def _usage(reply: _Reply) -> TextUsage:
     usage = reply.usage or _Usage()
-    cached = usage.input_tokens_details.cached_tokens if usage.input_tokens_details else 0
-    return TextUsage(usage.input_tokens, cached, usage.output_tokens)
+    cache = usage.input_tokens_details or _Cached()
+    return TextUsage(usage.input_tokens, cache.cached_tokens, usage.output_tokens, cache.cache_write_tokens)
 
 
 def _code(given: _Code | None) -> str:

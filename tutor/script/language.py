@@ -31,6 +31,8 @@ NATIVE_STRINGS: Mapping[str, frozenset[str]] = {
         "door.busy": (),
         "door.minutes_used": (),
         "door.budget_spent": (),
+        "door.minutes_used_month": (),
+        "door.budget_spent_month": (),
         "door.unavailable": (),
         "after.well_done": (),
         "after.goodbye": (),
@@ -223,6 +225,8 @@ NATIVE_STRINGS: Mapping[str, frozenset[str]] = {
         "callers.confidence_child": ("target",),
         "callers.confidence_thanks": (),
         "assigned.preview": (),
+        "satisfaction.ask": (),
+        "satisfaction.thanks": (),
         "keys.word_ask": ("native", "target"),
         "keys.word_none": (),
         "keys.pause": (),
@@ -232,11 +236,13 @@ NATIVE_STRINGS: Mapping[str, frozenset[str]] = {
         "keys.reminder": (),
         "keys.skipped": ("can_do",),
         "listen.offer": (),
+        "listen.offer_month": (),
         "listen.intro": (),
         "listen.keys": (),
         "listen.meaning": ("can_do",),
         "listen.done": (),
         "listen.later": (),
+        "listen.later_month": (),
     }.items()
 }
 """Every sentence the line itself says, with the parameters it takes. Each native language has all of them."""
