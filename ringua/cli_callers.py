@@ -10,9 +10,11 @@ from uuid import UUID
 import typer
 from rich.table import Column, Table
 from rich.text import Text
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import calls, flags, learners, pins
+from db import audit, calls, flags, learners, pins
 from db import lines as line_rows
+from db.lines import LineFound
 from db.pins import PinsExhausted, Role
 from ringua import storage
 from ringua.cli_keeping import find_learner
@@ -167,6 +169,7 @@ def pin_issue(
                         role=_role(role),
                         learner_id=learner_id,
                     )
+                    await _audited(session, found, "issue", learner_id, role)
                 except PinsExhausted as error:
                     raise Trouble(
                         f"{found.number} has as many PINs as it may: take back some that nobody uses, which "
@@ -220,12 +223,19 @@ def pin_take_back(
         async with storage.opened(load()) as data:
             found = await find_line(data, number)
             async with data.database.school(found.school_id) as session:
-                held = {one.id for one in await pins.list_all(session, found.id)}
+                held = {one.id: one for one in await pins.list_all(session, found.id)}
                 if known not in held or not await pins.take_back(session, known):
                     raise Trouble(f"{found.number} has no PIN {pin}: `ringua pin list {found.number}` shows all.")
+                await _audited(session, found, "take_back", held[known].learner_id, held[known].role)
         out.print("Taken back: these digits open nothing any more.")
 
     run(work())
+
+
+async def _audited(session: AsyncSession, line: LineFound, action: str, learner_id: UUID | None, role: str) -> None:
+    """Notes that somebody got a PIN, or lost it."""
+    data = {"line": str(line.id), "role": role, "learner": str(learner_id) if learner_id is not None else None}
+    await audit.record(session, line.school_id, actor=audit.COMMAND_LINE, action=action, subject="pin", data=data)
 
 
 def _role(name: str) -> Role:

@@ -215,7 +215,7 @@ def test_whose_a_pin_is_must_be_clear(north: str, given: tuple[str, ...]) -> Non
     assert "--caller or --learner, one of them" in trouble("pin", "issue", LINE, "--role", *given)
 
 
-def test_pins_are_listed_and_taken_back(north: str) -> None:
+def test_pins_are_listed_and_taken_back(north: str, on: Callable[[Work], Any]) -> None:
     """Whose they are and never their digits; one that is taken back is gone, of its own line only."""
     ringua("line", "add", "+34911234568", "--school", north, *ALL)
     assert ringua("pin", "list", LINE).output == f"{LINE} has no PIN.\n"
@@ -233,6 +233,16 @@ def test_pins_are_listed_and_taken_back(north: str) -> None:
     assert teacher not in sentence
     assert ringua("pin", "take-back", LINE, pin).output == "Taken back: these digits open nothing any more.\n"
     assert str(eva) not in ringua("pin", "list", LINE).output
+
+    async def audited(database: Database) -> list[tuple[str, str]]:
+        async with database.anyone() as session:
+            line = await lines.by_number(session, LINE)
+        assert line is not None
+        async with database.school(line.school_id) as session:
+            return [(line.action, line.data["role"]) for line in await audit.latest(session) if line.subject == "pin"]
+
+    assert on(audited)[0] == ("take_back", "learner")
+    assert ("issue", "teacher") in on(audited)
     assert "has no PIN" in trouble("pin", "take-back", LINE, pin)
     assert "There is no line" in trouble("pin", "list", "+34910009999")
 

@@ -163,6 +163,7 @@ def test_the_limit_holds_in_a_pause() -> None:
     """A pause does not stop the clock."""
     desk = Desk(rules=Rules(MINUTE)).open()
     desk.give(Key("8"))
+    desk.hear(desk.last(Say))
     desk.wait(MINUTE)
     assert desk.talk.end_reason == "limit"
 
