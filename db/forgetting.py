@@ -147,7 +147,7 @@ class _Theirs:
 async def _numbers(session: AsyncSession, learner_id: UUID, among: Collection[bytes] | None = None) -> set[bytes]:
     """Hashes of the numbers by which the learner is known, or a guardian of theirs is or was.
 
-    ``among``: those of them by which others are.
+    ``among``: those of them by which others are, now.
     """
     found: set[bytes] = set()
     for table in (CallerIdentity, Guardian):
@@ -160,7 +160,7 @@ async def _numbers(session: AsyncSession, learner_id: UUID, among: Collection[by
     form = Consent.carrier_sid == sid
     if among is not None:
         others = and_(Consent.carrier_sid.startswith(guardians.FORM), Consent.carrier_sid != sid)
-        form = and_(Consent.number_hash.in_(among), others)
+        form = and_(Consent.number_hash.in_(among), others, Consent.ended_at.is_(None))
     found.update(await session.scalars(select(Consent.number_hash).where(form)))
     return found
 

@@ -165,7 +165,8 @@ def _housekeeping(app: App) -> None:
     """Procrastinate retries and deletes nothing by itself."""
 
     @app.periodic(cron="* * * * *")
-    @app.task(name="purge.retry_stalled_jobs", queue="purge", lock="purge.retry_stalled_jobs", pass_context=True)
+    # Without a lock: a worker that died in it would keep it, and nobody else would ever give its jobs back.
+    @app.task(name="purge.retry_stalled_jobs", queue="purge", pass_context=True)
     async def retry_stalled(context: JobContext, timestamp: int) -> None:
         await retry_stalled_jobs(context.app)
 

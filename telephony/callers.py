@@ -167,8 +167,6 @@ async def _as(
         try:
             await allowance.require_of_caller(session, payer, minute_micro_usd=minute, at=datetime.now(UTC))
         except NothingLeft as nothing:
-            # Neither who goes nor who listens needs what was set aside at the door.
-            await budgets.release(session, call.id)
             found = await _without_money(session, catalogue, line, call, found, nothing)
     found = msgspec.structs.replace(found, proven=proven and learner_id is not None).after(record)
     return Answered(found, found.at(catalogue))
@@ -195,7 +193,11 @@ async def _without_money(
             at=datetime.now(UTC),
             rests=nothing.period,
         )
-    return stays if stays is not None else msgspec.structs.replace(found, turned_away=nothing.sentence)
+    if stays is None:
+        return msgspec.structs.replace(found, turned_away=nothing.sentence)
+    # What was set aside at the door; of a call that ends it is given back as it is closed.
+    await budgets.release(session, call.id)
+    return stays
 
 
 async def _timezone(session: AsyncSession, call: Call) -> str:

@@ -106,7 +106,8 @@ class MenuRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For how long a listener's budget is used up."""
     proven: bool = False
     """Whether more than a number, which can be forged, says who calls: the carrier's attestation, a PIN, or a SIP
-    phone's credentials. Only then is the role told what was talked about in earlier calls."""
+    phone's credentials. Only then is the role told what was talked about in earlier calls, but for one that broke off
+    ten minutes ago at the most."""
     newcomer: bool = False
     """Whether nobody is known by this number yet: whoever begins a scene becomes its learner."""
     questions: Questions | None = None

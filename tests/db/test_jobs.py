@@ -186,8 +186,12 @@ async def test_every_worker_can_take_up_stalled_jobs(
 
 
 def test_housekeeping_is_due_by_the_clock(database_url: str) -> None:
-    """A worker looks for stalled jobs each minute and deletes finished ones each hour."""
+    """A worker looks for stalled jobs each minute and deletes finished ones each hour.
+
+    No lock keeps the next one from looking: whoever died while it looked would hold it for ever.
+    """
     due = jobs.worker_app(database_url, []).periodic_registry.periodic_tasks.values()
+    assert [task.task.lock for task in due if task.task.name == "purge.retry_stalled_jobs"] == [None]
     assert {task.task.name: task.cron for task in due} == {
         "purge.retry_stalled_jobs": "* * * * *",
         "purge.delete_finished_jobs": "17 * * * *",

@@ -79,6 +79,7 @@ ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
 
 FRIENDLY: Final[Mapping[str, tuple[str, ...]]] = {
     "en": (
+        "I liked the words from this week's list", "Please let me be the waiter next time", "from your list I know ten",
         "don't stop", "Please don't stop the messages", "stop by the café", "thanks, the messages help",
         "when is my next message?", "I can't stop laughing", "Where does the bus stop?", "I'll never stop learning",
         "I don't want to miss any messages", "I don't want the texts to end", "Can you help me with my homework?",
@@ -105,6 +106,7 @@ FRIENDLY: Final[Mapping[str, tuple[str, ...]]] = {
         "Pourquoi je ne reçois plus de messages ?", "Ça suffit pour aujourd'hui, à demain", "laisse moi réfléchir",
     ),
     "pt": (
+        "Como faço para receber o resumo?",
         "não quero parar de aprender", "Obrigado, as mensagens ajudam", "Quando chega a próxima mensagem?", "Não pare!",
         "Não para de chover", "Para mim um café", "Não quero perder nenhuma mensagem", "Isso não me incomoda",
         "Quero cancelar a reserva do hotel", "Parabéns", "Quero mais mensagens", "Onde é a paragem?",
@@ -112,6 +114,7 @@ FRIENDLY: Final[Mapping[str, tuple[str, ...]]] = {
         "Pode parar aqui", "Deixe uma mensagem",
     ),
     "zh": (
+        "为什么我不能发短信？", "我不能发送",
         "不要停", "谢谢，这些短信很有帮助", "下一条短信什么时候来？", "我不想停止学习", "我不想错过任何消息",
         "别忘了给我发短信", "我不想打扰你", "我没收到短信", "公交车停在哪里？", "不要忘记发消息", "不用谢",
         "我要一杯咖啡，不要糖", "我想取消酒店预订", "別擔心", "请再发一次", "我想要更多短信", "停一下，我没听懂",

@@ -49,6 +49,15 @@ def test_a_limit_moves_nearer_and_never_away() -> None:
     assert steps(time, 20 * MINUTE) == [(5 * MINUTE, "usual"), (7 * MINUTE, "warn"), (8 * MINUTE, "up")]
 
 
+def test_nobody_is_told_of_a_minute_that_is_not_left() -> None:
+    """An end that is past the moment it is known lets an exchange end, and says nothing before it."""
+    time = Allotted(5 * MINUTE, 5 * MINUTE)
+    time.end_by(2 * MINUTE)
+    assert time.due(2 * MINUTE + 1, busy=True) is None
+    assert time.next_due_ms(busy=True) == 2 * MINUTE + EXCHANGE_MS
+    assert time.due(2 * MINUTE + 2, busy=False) == "up"
+
+
 def test_an_exchange_that_is_under_way_is_finished() -> None:
     """Whoever speaks when the time is up ends their sentence; ten seconds later they are cut all the same."""
     time = Allotted(5 * MINUTE, 5 * MINUTE)

@@ -110,6 +110,10 @@ NOT_NAMES = [
     "c'est combien",
     "Quisiera un café con leche, por favor.",
     "我叫了一杯咖啡",
+    "Soy... Quiero un café.",
+    "C'est. Bonjour !",
+    "I'm... Yes, please.",
+    "Hier ist Geld.",
     "",
 ]
 
@@ -126,6 +130,21 @@ def test_a_name_ends_where_the_sentence_goes_on() -> None:
     assert {name for name in found if len(name) == 1} == {("ana",), ("cruz",), ("garcia",)}
     assert not holds("quiero un café de la casa", found)
     assert not holds("我要咖啡", found)
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ("اسمي أحمد وأنا من مصر", {"احمد"}),
+        ("اسمي عبد الرحمن", {"الرحمن"}),
+        ("My name is Luis y quiero una mesa", {"luis"}),
+        ("Me llamo... Quetzalina.", {"quetzalina"}),
+        ("soy quetzalina", {"quetzalina"}),
+    ],
+)
+def test_only_the_name_is_one(said: str, names: set[str]) -> None:
+    """Not what follows, in another language or in one without a list of its words, nor what begins a sentence."""
+    assert introduced([said]) == {(name,) for name in names}
 
 
 def test_a_name_of_one_character_is_known_as_it_was_said() -> None:

@@ -77,6 +77,11 @@ def rank(word: str, tag: str) -> int | None:
     return _ranks(tag.partition("-")[0].lower()).get(unicodedata.normalize("NFC", word).casefold())
 
 
+def ranked(tag: str) -> bool:
+    """Whether there is a frequency list of a language."""
+    return bool(_ranks(tag.partition("-")[0].lower()))
+
+
 def repairs(text: str, target_tag: str) -> int:
     """How often a turn starts anew in its words: a word or two said twice, a word that breaks off, "I mean".
 

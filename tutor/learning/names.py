@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from tutor.learning.metrics_words import rank
+from tutor.learning.metrics_words import rank, ranked
 from tutor.safety.tokens import WORD, fold
 
 Name = tuple[str, ...]
@@ -41,6 +41,8 @@ _KANA: Final = re.compile("[\u3040-\u30ff]+")
 _ARABIC: Final = re.compile("[\u0600-\u06ff]")
 _WITHIN: Final = re.compile(r"[\s'’\-]+")
 """What may stand between the words of one name."""
+_BREAK: Final = re.compile("[.!?…]")
+"""Between a name and what introduces it: then another sentence begins, "Soy... Quiero un café"."""
 _WITHIN_UNSPACED: Final = re.compile(r"[・·=＝]?")
 _PLACE: Final = "…"
 
@@ -86,6 +88,8 @@ class _Pattern:
 @dataclass(frozen=True, slots=True)
 class _Data:
     patterns: tuple[_Pattern, ...]
+    languages: tuple[str, ...]
+    """Those that have frequency lists."""
     particles: frozenset[str]
     fillers: frozenset[str]
     ends: frozenset[str]
@@ -204,8 +208,11 @@ def _before(text: str, words: Sequence[_Token], at: int, pattern: _Pattern) -> I
 
 def _spaced(text: str, words: Sequence[_Token], at: int, pattern: _Pattern) -> Iterator[Name]:
     """The words of a name from ``at`` on, each by itself."""
-    data = _data()
-    if _frequent(words[at].raw, pattern):
+    data, first = _data(), words[at]
+    begins = at > 0 and _BREAK.search(text[words[at - 1].end : first.start]) is not None
+    # What begins a sentence has a capital anyway, and so has every noun of German.
+    telling = first.raw[0].isupper() and not begins and (pattern.sure or pattern.language != "de")
+    if not telling and _frequent(first.raw, pattern):
         return
     for n, word in enumerate(words[at : at + MOST_WORDS], at):
         joined = n == at or _WITHIN.fullmatch(text[words[n - 1].end : word.start])
@@ -213,11 +220,17 @@ def _spaced(text: str, words: Sequence[_Token], at: int, pattern: _Pattern) -> I
             return
         if word.folded in data.particles:
             continue
-        goes_on = word.raw[0].isupper() or rank(word.raw, pattern.language) is None
-        if n > at and not goes_on:
+        if n > at and not _goes_on(words[n - 1], word, pattern):
             return
         if len(word.folded) > 1:
             yield (word.folded,)
+
+
+def _goes_on(before: _Token, word: _Token, pattern: _Pattern) -> bool:
+    """Whether a word is one more of the name before it, and not of the sentence, in whatever language that goes on."""
+    if not ranked(pattern.language):
+        return before.folded in _data().particles
+    return word.raw[0].isupper() or all(rank(word.raw, language) is None for language in _data().languages)
 
 
 def _named(run: Sequence[_Token], pattern: _Pattern) -> Iterator[Name]:
@@ -229,9 +242,7 @@ def _named(run: Sequence[_Token], pattern: _Pattern) -> Iterator[Name]:
 
 
 def _frequent(word: str, pattern: _Pattern) -> bool:
-    """Whether it is no name: frequent, and without a capital letter."""
-    if word[0].isupper():
-        return False
+    """Whether it is no name, as far as its frequency tells."""
     place = rank(word, pattern.language)
     if place is None or pattern.sure:
         return place is not None and place < OFTEN_SURE
@@ -290,6 +301,7 @@ def _data() -> _Data:
                 patterns.append(_Pattern(language, sure, *sides))
     return _Data(
         tuple(patterns),
+        tuple(language for language in read.say if ranked(language)),
         frozenset(fold(word) for word in read.words.particles),
         frozenset(fold(word) for word in read.words.fillers),
         frozenset(read.words.ends),

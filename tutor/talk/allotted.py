@@ -51,7 +51,8 @@ class Allotted:
             return "up"
         if not self._warned and now_ms >= self._warn_ms:
             self._warned = True
-            return "warn"
+            # An end that came nearer all at once may be past: nobody is told of a minute that is not left.
+            return "warn" if now_ms < self._limit_ms else None
         if self._usual and not self._warned and now_ms >= self._usual_ms:
             self._usual = False
             return "usual"
