@@ -15,7 +15,7 @@ from db import chains, consents, guardians
 from db.models import Call, CallerIdentity, CallEvent, Learner
 from db.observations import language_of
 
-MOST_PLAYS: Final = 40
+MOST_PLAYS: Final = 25
 """Of a learner that are looked at, each a page of its own on the disk: what is older says nothing about the next scene,
 because one not played for two weeks is as good as new (``recommend.toml``)."""
 GOALS_OF: Final = 5

@@ -40,7 +40,14 @@ class Observation(Base):
     __table_args__ = (
         _of_call(),
         _of_learner(),
-        Index("observations_learner", "learner_id", "target", "at"),
+        Index(
+            "observations_learner",
+            "learner_id",
+            "school_id",
+            "target",
+            "at",
+            postgresql_include=["call_id", "scenario", "completed", "hints", "turns"],
+        ),
         Index("observations_school", "school_id", "at"),
     )
 

@@ -129,6 +129,10 @@ async def week(session: AsyncSession, learner_id: UUID, target: str, *, until: d
     return list(await session.scalars(within.order_by(Observation.at, Observation.call_id)))
 
 
+NOTED_CALLS: Final = 20
+"""What was noted longer ago says nothing any more: patterns look at the last ten calls."""
+
+
 class Past(NamedTuple):
     """One earlier call, without its measures."""
 
@@ -141,26 +145,27 @@ class Past(NamedTuple):
     """See ``Observation.notes``."""
 
 
-async def history(session: AsyncSession, learner_id: UUID, target: str) -> list[Past]:
-    """Every call of the learner in a language, the newest last."""
-    return [Past(*row) for row in await session.execute(_past(learner_id, target))]
-
-
 async def before(session: AsyncSession, call: Call, learner_id: UUID, target: str) -> list[Past]:
     """Every call of the learner in a language up to this one, the newest last.
 
-    The call itself, and those of the same play of a scene (``db.chains``), are not among them, kept or not.
+    The call itself, and those of the same play of a scene (``db.chains``), are not among them, kept or not. Those
+    before the last ``NOTED_CALLS`` come without their notes.
     """
     play = call.began_in or call.id
     same = select(Call.id).where(or_(Call.id == play, Call.began_in == play))
-    past = _past(learner_id, target).where(Observation.at <= call.connected_at, Observation.call_id.not_in(same))
-    return [Past(*row) for row in await session.execute(past)]
-
-
-def _past(learner_id: UUID, target: str) -> Select[Any]:
-    columns = [getattr(Observation, name) for name in Past._fields]
-    mine = select(*columns).where(Observation.learner_id == learner_id, Observation.target == language_of(target))
-    return mine.order_by(Observation.at, Observation.call_id)
+    # An index has all of it but the notes, which are scattered over the disk.
+    columns = (Observation.call_id, *(getattr(Observation, name) for name in Past._fields[:-1]))
+    past = select(*columns).where(
+        Observation.learner_id == learner_id,
+        Observation.target == language_of(target),
+        Observation.at <= call.connected_at,
+        Observation.call_id.not_in(same),
+    )
+    rows = (await session.execute(past.order_by(Observation.at, Observation.call_id))).all()
+    lately = [row.call_id for row in rows[-NOTED_CALLS:]]
+    noted = select(Observation.call_id, Observation.notes).where(Observation.call_id.in_(lately))
+    notes = {row.call_id: row.notes for row in await session.execute(noted)}
+    return [Past._make((*told, notes.get(call_id, {}))) for call_id, *told in rows]
 
 
 def _of(learner_id: UUID, target: str) -> Select[Observation]:

@@ -33,7 +33,7 @@ from db import (
 from db.engine import Database
 from db.keyring import Keyring
 from db.models_learning import Observation
-from db.observations import LearnerFound
+from db.observations import NOTED_CALLS, LearnerFound
 from tests.db.conftest import OpenCall, Place, Query
 from tests.db.learning_rows import NOW, observation, remember
 from tutor.learning.placement import Difficulty, Rating, rated
@@ -61,6 +61,8 @@ TABLES = (
     "profiles",
 )
 DAY = timedelta(days=1)
+LATER = models.Call(id=UUID(int=9), began_in=None, connected_at=NOW + 99 * DAY)
+"""A call after all others."""
 
 Call = Callable[..., Awaitable[UUID]]
 
@@ -130,11 +132,23 @@ async def test_calls_come_back_in_their_order(
         assert days(await observations.recent(session, learner_id, "es", 3)) == [2, 3, 9]
         assert days(await observations.first(session, learner_id, "es")) == [0, 1, 2]
         assert days(await observations.week(session, learner_id, "es", until=NOW + 9 * DAY)) == [2, 3]
-        past = await observations.history(session, learner_id, "es")
+        past = await observations.before(session, LATER, learner_id, "es")
         lately = await observations.lately(session, [learner_id], 2)
         assert await observations.latest(session, learner_id, "es-PR", 2) == lately[learner_id, "es"]
     assert [(call.turns, call.at) for call in past] == [(day, NOW + day * DAY) for day in (0, 1, 2, 3, 9)]
     assert [(call.turns, call.latency_ms) for call in lately[learner_id, "es"]] == [(3, 300), (9, 900)]
+
+
+async def test_notes_come_with_the_last_twenty_calls(
+    database: Database, place: Place, observed: Call, learner_id: UUID
+) -> None:
+    """Of those before them everything else does."""
+    for day in range(NOTED_CALLS + 2):
+        await observed(day, notes={"errors": {"x": 1}})
+    async with database.school(place.school_id) as session:
+        past = await observations.before(session, LATER, learner_id, "es")
+    assert [bool(call.notes) for call in past] == [False, False, *[True] * NOTED_CALLS]
+    assert {call.scenario for call in past[:2]} == {call.scenario for call in past[2:]}
 
 
 async def test_two_languages_of_one_learner_never_mix(
@@ -161,7 +175,7 @@ async def test_two_languages_of_one_learner_never_mix(
                 assert [row.turns for row in await query(session, learner_id, asked)] == [turns]
             week = await observations.week(session, learner_id, asked, until=NOW + 2 * DAY)
             assert [row.turns for row in week] == [turns]
-            assert [call.turns for call in await observations.history(session, learner_id, asked)] == [turns]
+            assert [call.turns for call in await observations.before(session, LATER, learner_id, asked)] == [turns]
             assert [call.turns for call in await observations.latest(session, learner_id, asked, 9)] == [turns]
             rating = await ratings.get(session, learner_id, asked)
             assert rating is not None
@@ -482,9 +496,8 @@ async def test_another_school_reads_and_changes_nothing(
     topic: dict[str, Any] = {"target": "es", "topics": ["stolen"], "call_id": call_id, "at": NOW}
     achieved: dict[str, Any] = {"call_id": call_id, "achievements": ["stolen"], "at": NOW}
     profile = [profiles.NewProfile(learner_id, "es", {"x": 1})]
-    later = models.Call(id=uuid4(), began_in=None, connected_at=NOW + DAY)
     async with database.school(place.school_id) as session:
-        assert len(await observations.before(session, later, *ours)) == 1, "where it is theirs, it is found"
+        assert len(await observations.before(session, LATER, *ours)) == 1, "where it is theirs, it is found"
     other_call = await open_call(**_at(elsewhere))
     answer: dict[str, Any] = {"call_id": other_call, "answer": 1, "asked_because": "later"}
 
@@ -495,8 +508,7 @@ async def test_another_school_reads_and_changes_nothing(
             observations.recent: (observations.recent(session, *ours), []),
             observations.first: (observations.first(session, *ours), []),
             observations.week: (observations.week(session, *ours, until=NOW + DAY), []),
-            observations.history: (observations.history(session, *ours), []),
-            observations.before: (observations.before(session, later, *ours), []),
+            observations.before: (observations.before(session, LATER, *ours), []),
             observations.lately: (observations.lately(session, [learner_id]), {}),
             observations.latest: (observations.latest(session, *ours, 3), []),
             observations.confidence_due: (observations.confidence_due(session, learner_id), None),
