@@ -237,7 +237,10 @@ class Call(Base):
             "line_id",
             "school_id",
             "started_at",
-            postgresql_include=["connected_at", "ended_at", "heartbeat_at", "end_reason"],
+            postgresql_include=[
+                *("connected_at", "ended_at", "heartbeat_at", "end_reason"),
+                *("id", "learner_id", "caller_hash", "scenario", "completed"),
+            ],
         ),
         Index("calls_learner_started", "learner_id", "school_id", "started_at"),
         Index("calls_began_in", "began_in", "started_at", postgresql_where=text("began_in IS NOT NULL")),

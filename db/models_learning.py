@@ -43,10 +43,9 @@ class Observation(Base):
         Index(
             "observations_learner",
             "learner_id",
-            "school_id",
             "target",
             "at",
-            postgresql_include=["call_id", "scenario", "completed", "hints", "turns"],
+            postgresql_include=["school_id", "call_id", "scenario", "completed", "hints", "turns"],
         ),
         Index("observations_school", "school_id", "at"),
     )

@@ -129,8 +129,8 @@ async def week(session: AsyncSession, learner_id: UUID, target: str, *, until: d
     return list(await session.scalars(within.order_by(Observation.at, Observation.call_id)))
 
 
-NOTED_CALLS: Final = 20
-"""What was noted longer ago says nothing any more: patterns look at the last ten calls."""
+NOTED_CALLS: Final = 15
+"""What was noted longer ago says nothing any more: patterns look at ten calls, and five in which it was not noted."""
 
 
 class Past(NamedTuple):

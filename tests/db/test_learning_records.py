@@ -139,7 +139,7 @@ async def test_calls_come_back_in_their_order(
     assert [(call.turns, call.latency_ms) for call in lately[learner_id, "es"]] == [(3, 300), (9, 900)]
 
 
-async def test_notes_come_with_the_last_twenty_calls(
+async def test_notes_come_with_the_last_calls(
     database: Database, place: Place, observed: Call, learner_id: UUID
 ) -> None:
     """Of those before them everything else does."""
