@@ -111,7 +111,7 @@ class Service:
             yield Running(server, lambda: self._dial(client))
 
     async def _dial(self, client: httpx.AsyncClient) -> Opening:
-        """Calls the line, presses 1 for the first scene, and reads where the media goes."""
+        """Calls the line, presses 1 for the first scene and to cut its briefing, and reads where the media goes."""
         call_sid = _call_sid()
         form = {
             "AccountSid": self.account_sid,
@@ -121,8 +121,13 @@ class Service:
             "Direction": "inbound",
         }
         await self._post(client, "/twilio/voice", {**form, "CallStatus": "ringing"})
-        answer = await self._post(client, "/twilio/menu?step=1", {**form, "CallStatus": "in-progress", "Digits": "1"})
-        stream = ET.fromstring(answer).find("Connect/Stream")
+        pressed = {**form, "CallStatus": "in-progress", "Digits": "1"}
+        answer, stream = "", None
+        for step in (1, 2):
+            answer = await self._post(client, f"/twilio/menu?step={step}", pressed)
+            stream = ET.fromstring(answer).find("Connect/Stream")
+            if stream is not None:
+                break
         if stream is None:
             raise CannotMeasure(f"The service did not connect a call; it answered: {answer}")
         url = stream.attrib["url"]
