@@ -53,13 +53,13 @@ def logged() -> None:
     """Everything in which a number and a key could come along."""
     log = structlog.get_logger("test")
     log.error(f"to {NUMBER}", problems=[f"{KEY} was refused", {"from": NUMBER, NUMBER: 1}], who=Wrapped())
-    library = logging.getLogger("a.library")
-    library.warning("refused %s for %s", KEY, NUMBER)
+    package = logging.getLogger("a.package")
+    package.warning("refused %s for %s", KEY, NUMBER)
     try:
         raise ValueError(f"{KEY} of {NUMBER}")
     except ValueError as error:
         log.exception("went_wrong", error=error, path=Path(f"/x/{NUMBER}"))
-        library.exception("broke")
+        package.exception("broke")
 
 
 @pytest.mark.usefixtures("configured")
@@ -75,7 +75,7 @@ def test_nothing_slips_through(as_json: bool, capsys: pytest.CaptureFixture[str]
     if as_json:
         lines = [json.loads(line) for line in written.splitlines()]
         assert [line["level"] for line in lines] == ["error", "warning", "error", "error"]
-        assert lines[1]["logger"] == "a.library"
+        assert lines[1]["logger"] == "a.package"
         assert lines[1]["event"] == "refused sk-… for +…43"
 
 
@@ -84,6 +84,6 @@ def test_set_up_twice_it_says_everything_once(capsys: pytest.CaptureFixture[str]
     """A command that starts another part of itself does not log each line of a library twice."""
     logs.configure(json=True)
     logs.configure(json=True)
-    logging.getLogger("a.library").warning("once")
-    logging.getLogger("a.library").info("not at all")
+    logging.getLogger("a.package").warning("once")
+    logging.getLogger("a.package").info("not at all")
     assert capsys.readouterr().err.count('"event"') == 1
